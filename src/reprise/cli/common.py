@@ -1,0 +1,111 @@
+"""What several verbs share: compose and check, overrides over a saved config, plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reprise.config.compose import Composed
+from reprise.config.errors import ConfigError, suggest
+
+
+def compose_checked(overrides: Sequence[str]) -> Composed:
+    """Compose conf/train.yaml with overrides and check it, with errors that name file or command line."""
+    from reprise.config.check import check_config
+    from reprise.config.compose import compose_config
+    from reprise.config.origin import origin
+
+    composed = compose_config(overrides)
+    allow = composed.values.get("allow")
+    check_config(
+        composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else []
+    )
+    return composed
+
+
+def protocol_deviations(composed: Composed) -> list[dict[str, Any]]:
+    """Deviations of a composed config from its experiment's own; none without an experiment."""
+    from reprise.config.compose import compose_config
+    from reprise.config.protocol import deviations
+
+    if composed.experiment is None:
+        return []
+    return deviations(compose_config([f"experiment={composed.experiment}"]).values, composed.values)
+
+
+def run_directory(words: list[str], usage: str) -> tuple[Path, list[str]]:
+    """Split off the leading RUN_DIR of a verb's words.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    if not words or "=" in words[0]:
+        raise ConfigError(f"RUN_DIR is missing. Expected: {usage}")
+    return Path(words[0]).expanduser(), words[1:]
+
+
+def key_values(words: Sequence[str]) -> dict[str, Any]:
+    """Parse `key=value` words; values as Hydra reads them (numbers, booleans, lists, null, strings).
+
+    Raises:
+        ConfigError: a word is of another form.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import OverrideType
+    from hydra.errors import OverrideParseException
+
+    found: dict[str, Any] = {}
+    for word in words:
+        try:
+            override = OverridesParser.create().parse_override(word)
+        except OverrideParseException:
+            # paths may hold characters that Hydra's grammar reserves
+            key, equals, value = word.partition("=")
+            if not equals or not key.replace("_", "a").replace(".", "a").isalnum():
+                raise ConfigError(f"{word!r} cannot be read. Expected key=value.") from None
+            found[key] = value
+            continue
+        if override.type is not OverrideType.CHANGE or override.is_sweep_override():
+            raise ConfigError(f"{word!r} cannot be used here. Expected a plain key=value.")
+        found[override.key_or_group] = override.value()
+    return {k: _unquoted(v) for k, v in found.items()}
+
+
+def _unquoted(value: Any) -> Any:
+    from hydra.core.override_parser.types import QuotedString
+
+    if isinstance(value, QuotedString):
+        return value.text
+    return [_unquoted(v) for v in value] if isinstance(value, list) else value
+
+
+def apply_to(values: dict[str, Any], changes: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return a saved config with dotted keys changed; each must exist in it.
+
+    Raises:
+        ConfigError: a key is unknown, or the changed config is wrong.
+    """
+    import copy
+
+    from reprise.config.check import check_config
+    from reprise.config.compose import dotted_keys
+
+    changed = copy.deepcopy(values)
+    for key, value in changes.items():
+        *parents, leaf = key.split(".")
+        node: Any = changed
+        for name in parents:
+            node = node.get(name) if isinstance(node, dict) else None
+        if not isinstance(node, dict) or leaf not in node:
+            raise ConfigError(f"{key} is not a key of {what}. {suggest(key, dotted_keys(values))}")
+        node[leaf] = value
+    check_config(changed, lambda key: "the command line" if key in changes else what)
+    return changed
+
+
+def format_value(value: Any) -> str:
+    """A value as a user would type it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "null" if value is None else str(value)

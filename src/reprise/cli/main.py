@@ -1,0 +1,88 @@
+"""`reprise VERB ...`: finds the verb's module and turns errors into one paragraph and an exit code.
+
+A verb module has USAGE (its --help, printed without importing anything heavy) and run(arguments) -> exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+VERBS = {
+    "train": "train a model, or resume a run",
+    "evaluate": "measure a run's checkpoint on held-out data",
+    "generate": "make samples with a run's checkpoint",
+    "list": "list models, data, experiments and other choices",
+    "show": "show an experiment or a run",
+    "check": "check a config, or all of them, without building anything",
+    "explain": "say where a config value comes from",
+    "diff": "compare two runs: config, environment, data, metrics",
+    "verify": "repeat a run's first steps and compare bit for bit",
+    "tune-schedule": "search a short noise schedule for a diffusion run",
+}
+
+
+def usage() -> str:
+    """Text of `reprise --help`."""
+    rows = "\n".join(f"  {name:<14} {what}" for name, what in VERBS.items())
+    return (
+        "usage: reprise VERB [key=value ...]\n\n"
+        "Reproduce papers: train, evaluate, generate, and keep the evidence.\n\n"
+        f"{rows}\n\n`reprise VERB --help` says more. `python train.py ...` is `reprise train ...`."
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the process's exit code.
+
+    0 done, 1 failed, 2 wrong input, 75 interrupted with a checkpoint (requeue), 130 Ctrl-C.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        from reprise import __version__
+
+        print(f"reprise {__version__}")
+        return 0
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        from reprise.config.errors import suggest
+
+        print(f"error: there is no verb {verb!r}. {suggest(verb, VERBS)}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"reprise.cli.{verb.replace('-', '_')}")
+    if any(w in ("-h", "--help") for w in rest):
+        print(module.USAGE.strip())
+        return 0
+    return guarded(module.run, rest)
+
+
+def guarded(run: object, arguments: list[str]) -> int:
+    """Call a verb; errors that a user can act on become one paragraph on stderr."""
+    from reprise.config.errors import UserError
+
+    start_logging()
+    try:
+        return int(run(arguments))  # type: ignore[operator]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 1
+
+
+def start_logging() -> None:
+    """Messages of reprise from INFO on, of libraries from WARNING on, to stderr."""
+    import logging
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("reprise").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""Check a composed config before anything is built, downloaded or launched.
+
+Signatures are read from source (signatures.py), so a typo is answered without importing torch. What is checked:
+top-level keys and types, mandatory values, every `_target_` (exists, allowed), every key below it (a parameter),
+every value (of the annotated type, choices included), and required parameters.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from reprise.config.errors import ConfigError, nearest, suggest
+from reprise.config.schema import COLLECTIONS, PathsConfig, TrainConfig
+from reprise.config.signatures import Signature, Unresolvable, public_names, signature
+from reprise.config.types import accepts, describe
+
+# torch is large and some of it runs files or commands: only the rooms configs need are open.
+ALLOWED = (
+    "reprise.",
+    "torch.optim.",
+    "torch.nn.",
+    "torch.utils.data.",
+    "pytorch_lightning.",
+    "torchmetrics.",
+)
+_HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+
+# Parameters that code passes to these targets, so that a config need not.
+_PASSED_BY_CODE = {"params", "optimizer", "save_dir"}
+
+Where = Callable[[str], str]
+
+
+def user_allowed() -> list[str]:
+    """Packages the user lists in REPRISE_ALLOW (comma separated)."""
+    return [p.strip() for p in os.environ.get("REPRISE_ALLOW", "").split(",") if p.strip()]
+
+
+def is_allowed(target: str, extra: Sequence[str] = ()) -> bool:
+    """Whether a dotted name lies in a package that configs may build objects of."""
+    prefixes = (*ALLOWED, *(f"{p.rstrip('.')}." for p in (*extra, *user_allowed())))
+    return target.startswith(prefixes)
+
+
+def check_config(values: dict[str, Any], where: Where | None = None, allow: Sequence[str] = ()) -> None:
+    """Check a resolved training config.
+
+    Args:
+        values: plain nested dicts, interpolations resolved.
+        where: answers which file or override set a dotted key; used in messages.
+        allow: further packages whose classes may be named (never taken from a run directory's config).
+
+    Raises:
+        ConfigError: the first thing that is wrong, in one paragraph.
+    """
+    where = where or (lambda key: "the config")
+    _check_section(values, TrainConfig, "", where)
+    _check_mandatory(values, "", where)
+    _check_section(values["paths"], PathsConfig, "paths.", where)
+    if values["monitor_mode"] not in ("min", "max"):
+        raise _wrong("monitor_mode", values["monitor_mode"], "one of 'min', 'max'", where)
+    if values["seed"] < 0:
+        raise _wrong("seed", values["seed"], "a whole number of 0 or more", where)
+    for group in ("model", "data", "trainer"):
+        if "_target_" not in values[group]:
+            raise ConfigError(f"{group} (from {where(group)}) has no _target_. Expected the class to build.")
+        _check_node(values[group], group, where, allow)
+    for group in COLLECTIONS:
+        for name, node in values[group].items():
+            if isinstance(node, dict) and "_target_" in node:
+                _check_node(node, f"{group}.{name}", where, allow)
+            elif node is not None:
+                raise _wrong(f"{group}.{name}", node, "an object with a _target_, or null", where)
+
+
+def _wrong(key: str, value: Any, expected: str, where: Where) -> ConfigError:
+    shown = repr(value) if isinstance(value, (str, int, float, bool)) or value is None else f"a {type(value).__name__}"
+    kind = f" ({type(value).__name__})" if isinstance(value, (str, int, float, bool)) else ""
+    return ConfigError(f"{key} (from {where(key)}) is {shown}{kind}. Expected {expected}.")
+
+
+def _check_section(values: dict[str, Any], schema: type, prefix: str, where: Where) -> None:
+    fields = {f.name: f for f in dataclasses.fields(schema)}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(
+                f"{prefix}{key} (from {where(prefix + key)}) is not a key of the config. {suggest(key, fields)}"
+            )
+    for name, field in fields.items():
+        if name not in values:
+            raise ConfigError(f"{prefix}{name} is missing. Expected it in conf/train.yaml.")
+        annotation = ast.parse(str(field.type), mode="eval").body
+        if values[name] != "???" and not accepts(values[name], annotation, __name__):
+            raise _wrong(prefix + name, values[name], str(field.type).replace("None", "null"), where)
+
+
+def _check_mandatory(node: Any, prefix: str, where: Where) -> None:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            _check_mandatory(value, f"{prefix}{key}.", where)
+    elif node == "???":
+        key = prefix.rstrip(".")
+        raise ConfigError(f"{key} is missing: {where(key)} leaves it open. Set it on the command line: {key}=VALUE.")
+
+
+def _read_signature(target: Any, key: str, where: Where, allow: Sequence[str]) -> Signature:
+    if not isinstance(target, str):
+        raise _wrong(f"{key}._target_", target, "the dotted name of a class or function", where)
+    if not is_allowed(target, allow):
+        raise ConfigError(
+            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which configs may not build. Allowed: "
+            f"{', '.join(a + '*' for a in ALLOWED)}, and packages listed in `allow` or in REPRISE_ALLOW."
+        )
+    try:
+        found = signature(target)
+    except (Unresolvable, SyntaxError):
+        module, _, name = target.rpartition(".")
+        near = nearest(name, public_names(module))
+        hint = f"Did you mean {' or '.join(f'{module}.{n}' for n in near)}?" if near else "Check the spelling."
+        raise ConfigError(f"{key}._target_ (from {where(key + '._target_')}) names {target}, which does not exist. {hint}") from None
+    if not is_allowed(found.target, allow):
+        raise ConfigError(
+            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which is {found.target}; configs may not build that."
+        )
+    return found
+
+
+def _check_node(node: dict[str, Any], key: str, where: Where, allow: Sequence[str]) -> None:
+    sig = _read_signature(node["_target_"], key, where, allow)
+    short = sig.target.rsplit(".", 1)[-1]
+    for name, value in node.items():
+        path = f"{key}.{name}"
+        if name in _HYDRA_KEYS:
+            continue
+        parameter = sig.parameters.get(name)
+        if parameter is None:
+            if not sig.open:
+                raise ConfigError(
+                    f"{path} (from {where(path)}) is not a parameter of {short}. {suggest(name, sig.parameters)}"
+                )
+        elif not accepts(value, parameter.annotation, parameter.module):
+            raise _wrong(path, value, describe(parameter), where)
+        _check_inside(value, path, where, allow)
+    if not node.get("_partial_"):
+        for name, parameter in sig.parameters.items():
+            if parameter.required and name not in node and name not in _PASSED_BY_CODE:
+                raise ConfigError(
+                    f"{key}.{name} is missing. {short} (from {where(key + '._target_')}) needs it: "
+                    f"{describe(parameter)}. Set it with +{key}.{name}=VALUE or in the file."
+                )
+
+
+def _check_inside(value: Any, key: str, where: Where, allow: Sequence[str]) -> None:
+    if isinstance(value, dict):
+        if "_target_" in value:
+            _check_node(value, key, where, allow)
+        else:
+            for name, inner in value.items():
+                _check_inside(inner, f"{key}.{name}", where, allow)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            _check_inside(inner, f"{key}.{i}", where, allow)
+
+
+def check_parameters(target: str, given: dict[str, Any], what: str) -> None:
+    """Check `key=value` words against the keyword parameters of a function, e.g. a module's `generate`.
+
+    Raises:
+        ConfigError: a name is no parameter, or a value is not of its annotated type.
+    """
+    sig = signature(target)
+    for name, value in given.items():
+        if name not in sig.parameters:
+            raise ConfigError(f"{name} is not an option of {what}. {suggest(name, sig.parameters)}")
+        parameter = sig.parameters[name]
+        if not accepts(value, parameter.annotation, parameter.module):
+            raise _wrong(name, value, describe(parameter), lambda key: "the command line")

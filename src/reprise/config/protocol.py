@@ -1,0 +1,75 @@
+"""What of a config is protocol and what is hardware; the digest and the deviations follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+# Keys that say where and how fast a run goes, not what it computes. They are listed one by one: `trainer` also holds
+# max_steps and precision, and those do change results.
+HARDWARE_KEYS = (
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
+    "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps",
+    "logger",
+    "paths",
+    "callbacks.progress",
+    "callbacks.checkpoint",
+    "callbacks.trace",
+    "data.root",
+    "data.cache",
+    "data.num_workers",
+    "compile",
+    "tags",
+    "allow",
+    "resume",
+)
+
+
+def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, leaf); lists are leaves, so that a changed list is one deviation. An empty dict is a leaf."""
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node
+
+
+def is_hardware(key: str) -> bool:
+    """Whether a dotted key has no influence on results."""
+    return any(key == h or key.startswith(h + ".") for h in HARDWARE_KEYS)
+
+
+def protocol_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the leaves that are protocol, by dotted key, without the seed."""
+    return {k: v for k, v in flatten(values) if not is_hardware(k) and k != "seed"}
+
+
+def digest(values: dict[str, Any]) -> str:
+    """SHA-256 (hex) of the protocol part of a config; equal for two seeds of one protocol."""
+    text = json.dumps(protocol_values(values), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+ABSENT = "(absent)"
+
+
+def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return (key, value in a, value in b) for each leaf that differs; ABSENT marks a missing one."""
+    left, right = dict(flatten(a)), dict(flatten(b))
+    keys = sorted(left.keys() | right.keys())
+    return [(k, left.get(k, ABSENT), right.get(k, ABSENT)) for k in keys if left.get(k, ABSENT) != right.get(k, ABSENT)]
+
+
+def deviations(protocol: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]]:
+    """List what a run changes of an experiment's protocol, hardware-only keys and the seed left out."""
+    return [
+        {"key": key, "protocol": was, "run": now}
+        for key, was, now in difference(protocol, run)
+        if not is_hardware(key) and key != "seed"
+    ]

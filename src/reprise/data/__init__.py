@@ -1,0 +1,1 @@
+"""Datasets as Lightning data modules: download, check, cache, split, load."""

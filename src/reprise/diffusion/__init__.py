@@ -1,0 +1,1 @@
+"""Noise schedules, forward process and samplers of denoising diffusion models."""

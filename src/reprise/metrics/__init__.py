@@ -1,0 +1,1 @@
+"""torchmetrics.Metric subclasses, each with a protocol version: results of different versions do not compare."""

@@ -1,0 +1,1 @@
+"""One folder a paper: network.py (plain torch), objective (pure functions), module.py (LightningModule)."""

@@ -1,0 +1,1 @@
+"""Blocks used by more than one model, and signal processing shared by data, models and metrics."""

@@ -1,0 +1,79 @@
+"""metrics.csv: one row per value (step, name, value), appended and flushed as it comes."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from reprise.tracking.files import write_atomic
+from reprise.tracking.run import Run
+
+log = logging.getLogger(__name__)
+FILE = "metrics.csv"
+HEADER = "step,name,value\n"
+
+
+class MetricsLogger(Logger):
+    """Lightning logger that writes metrics.csv into the run directory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._path: Path | None = None
+        self._failed = False
+
+    def bind(self, run: Run, clock: Callable[[], int]) -> None:
+        """Learn the run and its count of iterations; Lightning's own step is one behind at a validation."""
+        self._clock = clock
+        self._path = run.directory / FILE if run.record is not None else None
+
+    def rewind(self, step: int) -> None:
+        """Keep the rows up to `step`, since later ones will come again; start the file where there is none."""
+        if self._path is None:
+            return
+        rows = self._path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if self._path.is_file() else []
+        kept = [r for r in rows if r.endswith("\n") and int(r.split(",", 1)[0]) <= step]
+        write_atomic(self._path, HEADER + "".join(kept))
+
+    @property
+    def name(self) -> str:
+        """Name for Lightning."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """Version for Lightning."""
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the config is in the record."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append one row per metric."""
+        if self._path is None or self._failed:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                for name, value in metrics.items():
+                    if name != "epoch":
+                        writer.writerow([self._clock(), name, repr(float(value))])
+        except OSError as error:
+            self._failed = True
+            log.warning("%s cannot be written (%s); metrics go on to the record and to W&B", self._path, error)
+
+
+def read_metrics(directory: Path) -> list[tuple[int, str, float]]:
+    """Read (step, name, value) rows of a run; a row cut off by a kill is left out."""
+    path = directory / FILE
+    if not path.is_file():
+        return []
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if "\n" in line]
+    return [(int(step), name, float(value)) for step, name, value in rows]

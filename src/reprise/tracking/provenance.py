@@ -1,0 +1,124 @@
+"""Where a result came from: commit, source files, packages, hardware."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import io
+import os
+import platform
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+from typing import Any
+
+from reprise import __version__
+from reprise.config.paths import PACKAGE, checkout
+
+_SECRET = re.compile(r"(?i)([\w.]*(?:api_?key|token|secret|passw(?:or)?d)[\w.]*[=:]\s*)\S+")
+
+
+def redact(text: str) -> str:
+    """Replace what looks like a secret (api_key=..., token=...) by stars."""
+    return _SECRET.sub(r"\1***", text)
+
+
+def _git(*arguments: str) -> str | None:
+    top = checkout()
+    if top is None:
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(top), *arguments], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def code_state(directory: Path | None) -> dict[str, Any]:
+    """Commit and dirtiness of the checkout; a dirty tree's patch goes to `directory`/code.patch.
+
+    Outside a checkout only the package version is known.
+    """
+    commit = _git("rev-parse", "HEAD")
+    state: dict[str, Any] = {"version": __version__, "commit": commit.strip() if commit else None, "dirty": None}
+    if commit is None:
+        return state
+    patch = _git("diff", "HEAD", "--", "src", "conf", "train.py") or ""
+    untracked = (_git("ls-files", "--others", "--exclude-standard", "--", "src", "conf") or "").split()
+    state |= {"dirty": bool(patch or untracked), "untracked": untracked}
+    if patch and directory is not None:
+        patch = redact(patch)
+        (directory / "code.patch").write_text(patch, encoding="utf-8")
+        state["patch_sha256"] = hashlib.sha256(patch.encode()).hexdigest()
+    return state
+
+
+def source_digest(path: Path) -> str:
+    """Digest of a Python file without comments, white space and line breaks."""
+    text = path.read_text(encoding="utf-8")
+    skip = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
+    parts = []
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.INDENT:
+            parts.append("{")
+        elif token.type == tokenize.DEDENT:
+            parts.append("}")
+        elif token.type not in skip:
+            parts.append("".join(token.string.split()))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def source_digests() -> dict[str, str]:
+    """Digest of every reprise module imported so far, the files a result depends on; the command line is none."""
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.startswith("reprise.") and not name.startswith("reprise.cli") and file:
+            path = Path(file)
+            if path.suffix == ".py" and path.is_relative_to(PACKAGE):
+                found[name] = source_digest(path)
+    return found
+
+
+def packages() -> dict[str, str]:
+    """Installed distributions and their versions."""
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, memory and GPUs of this machine."""
+    import torch
+
+    try:
+        memory: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        memory = None
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"cpu": _cpu_name(), "cores": os.cpu_count(), "memory_bytes": memory, "gpus": gpus}
+
+
+def environment() -> dict[str, Any]:
+    """Python, platform, packages and hardware."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": packages(),
+        "hardware": hardware(),
+        "torch_cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,127 @@
+"""The run record: run.json, everything needed to believe, repeat or refute a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reprise.config.errors import RunError
+from reprise.tracking.files import write_json
+
+SCHEMA = 1
+FILE = "run.json"
+STATES = ("running", "finished", "interrupted", "failed")
+
+
+@dataclass
+class RunRecord:
+    """One run (schema version 1).
+
+    Attributes:
+        schema: version of this layout.
+        id: unique; also the W&B run id.
+        name: experiment or model.
+        experiment: PAPER/ROW or None.
+        seed: of every random draw.
+        command: command line, secrets removed.
+        overrides: the `key=value` words of it.
+        choices: what was chosen of each config group.
+        config: the resolved config.
+        config_digest: SHA-256 of its protocol part.
+        deviations: [{key, protocol, run}] against the experiment; empty without one.
+        code: commit, whether the tree was dirty (its patch is code.patch), digests of the source files used.
+        environment: Python, packages, hardware, threads, precision, world size, strategy.
+        data: digests of what was really read.
+        state: running, finished, interrupted or failed.
+        exit_code, error: how it ended.
+        sessions: one entry per process start: start, end, host, pid, iterations.
+        cost: wall_seconds, device_seconds, peak_memory_bytes, samples_per_second, energy_joules.
+        metrics: name -> {value, step, best, best_step, version}.
+        checkpoints: [{file, step, sha256, bytes, roles}].
+        evaluations: results of `reprise evaluate`, newest last.
+        wandb: {id, mode, project, url}, or None.
+        weights: which weights validation used, raw or ema.
+        iteration: iterations finished.
+    """
+
+    id: str
+    name: str
+    seed: int
+    command: str
+    config: dict[str, Any]
+    config_digest: str
+    schema: int = SCHEMA
+    experiment: str | None = None
+    overrides: list[str] = field(default_factory=list)
+    choices: dict[str, Any] = field(default_factory=dict)
+    deviations: list[dict[str, Any]] = field(default_factory=list)
+    code: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    state: str = "running"
+    exit_code: int | None = None
+    error: str | None = None
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    cost: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
+    wandb: dict[str, Any] | None = None
+    weights: str = "raw"
+    iteration: int = 0
+
+    def write(self, directory: Path) -> None:
+        """Write run.json in one step."""
+        write_json(directory / FILE, dataclasses.asdict(self))
+
+    def add_metrics(self, values: dict[str, float], step: int, versions: dict[str, int], best: str, mode: str) -> None:
+        """Note metric values at a step; `best` names the one whose best value is decided by `mode` (min or max)."""
+        for name, value in values.items():
+            entry = self.metrics.setdefault(name, {})
+            entry |= {"value": value, "step": step}
+            if name in versions:
+                entry["version"] = versions[name]
+            if name == best and value == value:
+                old = entry.get("best")
+                if old is None or (value < old if mode == "min" else value > old):
+                    entry |= {"best": value, "best_step": step}
+
+
+def read_record(directory: Path) -> RunRecord:
+    """Read the record of a run directory.
+
+    Raises:
+        RunError: no record there, or not one of this schema.
+    """
+    path = directory / FILE
+    if not path.is_file():
+        raise RunError(
+            f"{directory} is no run directory: it has no {FILE}. Expected a folder like outputs/runs/NAME/s0-1a2b3c4d."
+        )
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path} is not valid JSON ({error}). It was changed by hand or by the disk.") from None
+    return parse_record(raw, str(path))
+
+
+def parse_record(raw: Any, where: str) -> RunRecord:
+    """Turn parsed JSON into a record, checking schema version, names and types of the fields."""
+    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
+        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
+        raise RunError(f"{where} has schema {found!r}. Expected {SCHEMA}.")
+    fields = {f.name: f for f in dataclasses.fields(RunRecord)}
+    if unknown := sorted(set(raw) - set(fields)):
+        raise RunError(f"{where} has unknown fields: {', '.join(unknown)}.")
+    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [n for n in required if n not in raw]:
+        raise RunError(f"{where} lacks {', '.join(missing)}.")
+    for name, kind in (("config", dict), ("metrics", dict), ("sessions", list), ("seed", int), ("id", str)):
+        if name in raw and not isinstance(raw[name], kind):
+            raise RunError(f"{where}: {name} is a {type(raw[name]).__name__}. Expected {kind.__name__}.")
+    if raw.get("state", "running") not in STATES:
+        raise RunError(f"{where}: state is {raw['state']!r}. Expected one of {', '.join(STATES)}.")
+    return RunRecord(**raw)

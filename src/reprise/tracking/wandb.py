@@ -1,0 +1,141 @@
+"""Weights & Biases: a mirror of the record, never the only copy."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from reprise.nn.samples import AudioSample
+from reprise.tracking.run import Run
+
+log = logging.getLogger(__name__)
+Mode = Literal["online", "offline", "disabled"]
+
+
+def has_key() -> bool:
+    """Whether W&B would find an API key: in the environment or in ~/.netrc."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").partition("//")[2].partition("/")[0]
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def decide_mode(wanted: str | None) -> Mode:
+    """WANDB_MODE wins, then the config, then: online with a key, else offline."""
+    given = os.environ.get("WANDB_MODE", "").replace("dryrun", "offline") or wanted
+    if given in ("online", "offline", "disabled"):
+        return given  # type: ignore[return-value]
+    return "online" if has_key() else "offline"
+
+
+class RunLogger(WandbLogger):
+    """Lightning's WandbLogger with Reprise's conventions: stable id, group, job type, name and tags.
+
+    Args:
+        project: W&B project.
+        entity: W&B entity; None for the user's default.
+        mode: online, offline or disabled; None decides by whether a key is there.
+    """
+
+    def __init__(
+        self,
+        project: str = "reprise",
+        entity: str | None = None,
+        mode: Literal["online", "offline", "disabled"] | None = None,
+    ) -> None:
+        super().__init__(project=project, log_model=False, resume="allow")
+        self._entity = entity
+        self._wanted = mode
+
+    def bind(self, run: Run, clock: Callable[[], int]) -> None:
+        """Learn the run and its count of iterations. Only rank 0 has a record and opens W&B."""
+        self._clock = clock
+        record = run.record
+        if record is None:
+            return
+        mode = decide_mode(self._wanted)
+        os.environ.setdefault("WANDB_SILENT", "true")
+        if mode == "offline":
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        self._id = record.id
+        tags = [*record.config.get("tags", []), *([record.experiment] if record.experiment else [])]
+        if record.experiment:
+            tags.append(record.experiment.partition("/")[0])
+        self._wandb_init.pop("anonymous", None)
+        self._wandb_init |= {
+            "dir": str(run.directory),
+            "id": record.id,
+            "name": f"{record.name}-s{record.seed}",
+            "group": record.name,
+            "job_type": "train",
+            "tags": sorted(set(tags)),
+            "entity": self._entity,
+            "mode": mode,
+            "config": {**record.config, "config_digest": record.config_digest},
+        }
+        self._save_dir = str(run.directory)
+        record.wandb = {"id": record.id, "mode": mode, "project": self._project, "url": None}
+        self._record = record
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The wandb run, opened at first use; falls back to offline when the network does not answer."""
+        if self._experiment is None:
+            import wandb
+
+            try:
+                self._experiment = wandb.init(**self._wandb_init, settings=wandb.Settings(init_timeout=30))
+            except (wandb.errors.CommError, wandb.errors.UsageError) as error:
+                if self._wandb_init["mode"] != "online":
+                    raise
+                log.warning("W&B does not answer (%s): logging offline; `wandb sync` sends it later", error)
+                self._wandb_init["mode"] = "offline"
+                self._experiment = wandb.init(**self._wandb_init)
+            self._experiment.define_metric("trainer/global_step")
+            self._experiment.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+            if self._record.wandb is not None:
+                self._record.wandb |= {"mode": self._wandb_init["mode"], "url": self._experiment.url or None}
+        return self._experiment
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the resolved config went up once, at the start."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log at the run's own count of iterations; Lightning's is one behind at a validation."""
+        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, self._clock())
+
+    @rank_zero_only
+    def log_samples(self, samples: list[AudioSample], pictures: list[Path], step: int) -> None:
+        """Log generated and true sound with its spectrogram picture under samples/."""
+        import wandb
+
+        media: dict[str, Any] = {"trainer/global_step": step}
+        for sample, picture in zip(samples, pictures, strict=True):
+            key = f"samples/{sample.name}"
+            rate = sample.sample_rate
+            media[key] = wandb.Audio(sample.generated.numpy(), rate, caption=sample.caption)
+            media[f"{key}_truth"] = wandb.Audio(sample.truth.numpy(), rate, caption="truth")
+            media[f"{key}_spectrogram"] = wandb.Image(str(picture), caption=sample.caption)
+        self.experiment.log(media)
+
+
+def close() -> None:
+    """Finish the open W&B run, if there is one; the next run of this process starts a new one."""
+    import sys
+
+    if "wandb" in sys.modules and sys.modules["wandb"].run is not None:
+        sys.modules["wandb"].finish()

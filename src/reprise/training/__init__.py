@@ -1,0 +1,1 @@
+"""From a config to a finished run: build, fit, checkpoint, resume, evaluate, generate, verify."""

@@ -1,0 +1,1 @@
+"""Lightning callbacks. `Control` and `RandomStates` are always there, the others are conf/callbacks' choice."""

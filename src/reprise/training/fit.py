@@ -1,0 +1,242 @@
+"""Train: from a checked config to a finished run directory. Every rank of a run comes through `fit_process`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import socket
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from reprise.config.errors import Interrupted, UserError
+from reprise.config.protocol import digest
+from reprise.data.stream import divide_batch
+from reprise.tracking import directory as directories
+from reprise.tracking import provenance
+from reprise.tracking.cost import CostMeter
+from reprise.tracking.metrics_log import MetricsLogger
+from reprise.tracking.record import RunRecord, read_record
+from reprise.tracking.run import Run
+from reprise.tracking.wandb import close as close_wandb
+from reprise.training import checkpoints
+from reprise.training.strategy import WorkerDDP, WorkerLauncher, rank_variables
+from reprise.training.trainer import (
+    build_callbacks,
+    build_control,
+    build_datamodule,
+    build_loggers,
+    build_module,
+    build_trainer,
+    quiet_lightning,
+    set_threads,
+)
+from reprise.training.world import World, plan_world
+
+log = logging.getLogger(__name__)
+
+
+def start(
+    values: dict[str, Any],
+    choices: dict[str, Any],
+    overrides: list[str],
+    deviations: list[dict[str, Any]],
+    on_start: Callable[[Path], None] = lambda path: None,
+) -> Path:
+    """Start a new run in a new directory and train it to its end.
+
+    Args:
+        values: resolved, checked config.
+        choices: what was chosen of each group.
+        overrides: command-line words.
+        deviations: against the experiment.
+        on_start: called with the run directory before training begins.
+
+    Returns:
+        the run directory.
+
+    Raises:
+        ConfigError: the batch does not divide, or the devices are not there; nothing was written.
+        UserError: the run failed; the record says why.
+        Interrupted: the run was asked to stop.
+    """
+    world = plan_world(values["trainer"])
+    divide_batch(values["data"]["batch_size"], world.size, values["data"].get("max_device_batch"))
+    experiment = choices.get("experiment")
+    name = experiment or choices.get("model") or "run"
+    outputs = Path(values["paths"]["outputs"]).expanduser()
+    config_digest = digest(values)
+    run_directory = directories.claim(outputs, name, values["seed"], config_digest)
+    directories.write_config(run_directory, values)
+    record = RunRecord(
+        id=f"{config_digest[:8]}-s{values['seed']}-{uuid.uuid4().hex[:8]}",
+        name=name,
+        seed=values["seed"],
+        command=provenance.redact(shlex.join(sys.argv)),
+        config=values,
+        config_digest=config_digest,
+        experiment=experiment,
+        overrides=[provenance.redact(o) for o in overrides],
+        choices=dict(choices),
+        deviations=deviations,
+        code=provenance.code_state(run_directory),
+    )
+    on_start(run_directory)
+    _session(run_directory, record, world, None)
+    return run_directory
+
+
+def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None] = lambda path: None) -> Path:
+    """Continue a run from its last whole checkpoint, or from its beginning where there is none.
+
+    Args:
+        run_directory: of the run.
+        values: its config, with hardware changes of this session applied.
+        on_start: called with the directory before training begins.
+
+    Raises:
+        RunError: no such run, or all of its checkpoints are damaged.
+    """
+    record = read_record(run_directory)
+    if record.state == "finished":
+        log.warning("%s is finished: nothing to do", run_directory)
+        return run_directory
+    checkpoint = checkpoints.find(run_directory)[0] if checkpoints.read_index(run_directory) else None
+    if checkpoint is None:
+        log.warning("%s has no checkpoint yet: starting from its beginning", run_directory)
+        record.iteration = 0
+    on_start(run_directory)
+    _session(run_directory, record, plan_world(values["trainer"]), checkpoint, values)
+    return run_directory
+
+
+def _session(
+    run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None, values: dict[str, Any] | None = None
+) -> None:
+    """One process start of a run, with its entry in the record."""
+    values = values or record.config
+    meter = CostMeter(record.cost, world.size)
+    run = Run(run_directory, values, record, meter)
+    first = record.iteration
+    session = {
+        "start": _now(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "from_step": first,
+        "command": provenance.redact(shlex.join(sys.argv)),
+    }
+    record.sessions.append(session)
+    record.state, record.exit_code, record.error = "running", None, None
+    record.write(run_directory)
+    try:
+        fit_process(run, world, checkpoint, ["train", *([str(checkpoint)] if checkpoint else [])])
+        record.state, record.exit_code = "finished", 0
+    except Interrupted as error:
+        record.state, record.exit_code, record.error = "interrupted", error.exit_code, str(error)
+        raise Interrupted(f"{error}. Go on with: python train.py resume={run_directory}") from None
+    except KeyboardInterrupt:
+        record.state, record.exit_code, record.error = "interrupted", 130, "Ctrl-C"
+        raise
+    except UserError as error:
+        record.state, record.exit_code, record.error = "failed", error.exit_code, provenance.redact(str(error))
+        raise
+    except BaseException as error:
+        record.state, record.exit_code = "failed", 1
+        record.error = provenance.redact(f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        record.code["sources"] = provenance.source_digests()
+        session |= {"end": _now(), "to_step": record.iteration, "state": record.state}
+        run.save()
+        close_wandb()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def fit_process(
+    run: Run,
+    world: World,
+    checkpoint: Path | None,
+    task: list[str],
+    stop_after: int | None = None,
+    threads: int | None = None,
+    only_callbacks: tuple[str, ...] | None = None,
+) -> None:
+    """Train in this process; starts the other ranks when this is the first.
+
+    Args:
+        run: the run; its record is None on ranks other than 0.
+        world: processes of the run.
+        checkpoint: to continue from.
+        task: what worker processes are told to do.
+        stop_after: stop after so many iterations, without checkpoints or validation.
+        threads: CPU threads; None shares the cores.
+        only_callbacks: names of the config's callbacks to use; None for all.
+    """
+    quiet_lightning()
+    with rank_variables():
+        set_threads(world, threads)
+        pl.seed_everything(run.values["seed"], workers=True, verbose=False)
+        datamodule = build_datamodule(run.values)
+        control = build_control(run, datamodule, world, stop_after)
+        callbacks = build_callbacks(run, control, only_callbacks)
+        loggers = build_loggers(run, control) if stop_after is None else []
+        module = build_module(run.values)
+        trainer = build_trainer(run, world, control, callbacks, loggers, task)
+        strategy = trainer.strategy
+        if isinstance(strategy, WorkerDDP) and isinstance(strategy.launcher, WorkerLauncher):
+            strategy.launcher.on_death = lambda: _note_death(run, strategy)
+        if run.record is not None:
+            run.record.environment = provenance.environment() | {
+                "precision": str(trainer.precision),
+                "world_size": trainer.world_size,
+                "strategy": "ddp" if world.distributed else "single_device",
+                "accelerator": world.accelerator,
+                "accumulate": control.accumulate,
+                "parameters": sum(p.numel() for p in module.parameters()),
+            }
+        callbacks_with_data = _DataDigests(run, loggers)
+        trainer.callbacks.insert(0, callbacks_with_data)  # type: ignore[attr-defined]
+        try:
+            trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
+        except BaseException:
+            if isinstance(strategy, WorkerDDP):
+                strategy.stop_workers()
+                if isinstance(strategy.launcher, WorkerLauncher) and (dead := strategy.launcher.dead_worker()):
+                    log.error("%s", dead)
+            raise
+
+
+class _DataDigests(pl.Callback):
+    """Writes into the record what was really read, and brings metrics.csv back to the checkpoint's step."""
+
+    def __init__(self, run: Run, loggers: list[Any]) -> None:
+        self.run = run
+        self.loggers = loggers
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self.run.record is not None:
+            self.run.record.data = datamodule.data_digests()
+            self.run.save()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+        for logger in self.loggers:
+            if isinstance(logger, MetricsLogger):
+                logger.rewind(datamodule.iteration)
+
+
+def _note_death(run: Run, strategy: WorkerDDP) -> None:
+    if run.record is not None and isinstance(strategy.launcher, WorkerLauncher):
+        run.record.state, run.record.exit_code = "failed", 1
+        run.record.error = strategy.launcher.dead_worker()
+        run.save()

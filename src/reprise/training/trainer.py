@@ -1,0 +1,187 @@
+"""Build what a config describes: module, data, loggers, callbacks, trainer."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import warnings
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+
+from reprise.config.errors import ConfigError
+from reprise.config.instantiate import instantiate
+from reprise.data.module import StreamDataModule
+from reprise.tracking.run import Run
+from reprise.training.callbacks.control import Control
+from reprise.training.callbacks.randomness import RandomStates
+from reprise.training.callbacks.recorder import Recorder
+from reprise.training.strategy import WorkerDDP
+from reprise.training.world import World
+
+# Read by Control, which counts iterations; Lightning's own limits stay open.
+_CONTROL_KEYS = ("max_steps", "max_epochs", "max_time", "val_check_interval", "log_every_n_steps")
+
+
+def quiet_lightning() -> None:
+    """Silence tips, device lines and warnings that do not concern the user."""
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
+        logging.getLogger(name).setLevel("WARNING")
+    for text in (
+        ".*treespec, LeafSpec.*",
+        ".*srun. command is available.*",
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*on epoch level in distributed setting.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*smaller than the logging interval.*",
+        ".*was called without .*batch_size.*",
+    ):
+        warnings.filterwarnings("ignore", text)
+
+
+def build_datamodule(values: dict[str, Any]) -> StreamDataModule:
+    """Build the data module of a config."""
+    datamodule = instantiate(values["data"], allow=values["allow"])
+    if not isinstance(datamodule, StreamDataModule):
+        raise ConfigError(f"data._target_ builds a {type(datamodule).__name__}. Expected a StreamDataModule.")
+    return datamodule
+
+
+def build_module(values: dict[str, Any]) -> pl.LightningModule:
+    """Build the module of a config; compiled where `compile` asks for it, with unchanged weight names."""
+    module = instantiate(values["model"], allow=values["allow"])
+    if not isinstance(module, pl.LightningModule):
+        raise ConfigError(f"model._target_ builds a {type(module).__name__}. Expected a LightningModule.")
+    if values["compile"]:
+        for child in module.children():  # in place: no `_orig_mod.` in the names
+            if any(p.requires_grad for p in child.parameters()):
+                child.compile()
+    return module
+
+
+def seconds_of(text: str | None) -> float | None:
+    """Parse DD:HH:MM:SS.
+
+    Raises:
+        ConfigError: of another form.
+    """
+    if text is None:
+        return None
+    parts = str(text).split(":")
+    if len(parts) != 4 or not all(p.isdigit() for p in parts):
+        raise ConfigError(f"trainer.max_time is {text!r}. Expected DD:HH:MM:SS, e.g. 00:00:40:00 for forty minutes.")
+    days, hours, minutes, seconds = (int(p) for p in parts)
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+def build_control(run: Run, datamodule: StreamDataModule, world: World, stop_after: int | None) -> Control:
+    """Read the loop's limits from the trainer config.
+
+    Raises:
+        ConfigError: a limit is not positive, or there is none.
+    """
+    settings = run.values["trainer"]
+    for key in ("max_steps", "max_epochs", "val_check_interval", "log_every_n_steps"):
+        value = settings.get(key)
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise ConfigError(f"trainer.{key} is {value!r}. Expected a whole number of 1 or more (iterations), or null.")
+    limits = (settings.get("max_steps"), settings.get("max_epochs"), settings.get("max_time"))
+    if all(x is None for x in limits):
+        raise ConfigError("the run would never end. Set trainer.max_steps, trainer.max_epochs or trainer.max_time.")
+    _, accumulate = datamodule.divide_for(world.size)
+    return Control(
+        run,
+        max_steps=limits[0],
+        max_epochs=limits[1],
+        val_interval=settings.get("val_check_interval") or 1000,
+        log_interval=settings.get("log_every_n_steps") or 50,
+        accumulate=accumulate,
+        max_seconds=seconds_of(limits[2]),
+        stop_after=stop_after,
+    )
+
+
+def build_callbacks(run: Run, control: Control, only: tuple[str, ...] | None = None) -> list[pl.Callback]:
+    """Build the fixed callbacks and those of the config (`only` picks some of them by name)."""
+    chosen = {n: c for n, c in run.values["callbacks"].items() if c is not None and (only is None or n in only)}
+    callbacks: list[pl.Callback] = [control]
+    for node in chosen.values():
+        callback = instantiate(node, allow=run.values["allow"])
+        if hasattr(callback, "bind"):
+            callback.bind(run, control)
+        callbacks.append(callback)
+    return [*callbacks, Recorder(run, control), RandomStates()]
+
+
+def build_loggers(run: Run, control: Control) -> list[Any]:
+    """Build the loggers of the config and tell them the run and who counts its iterations."""
+    loggers = []
+    for node in run.values["logger"].values():
+        if node is None:
+            continue
+        extra = {"save_dir": str(run.directory)} if "TensorBoard" in node["_target_"] else {}
+        logger = instantiate(node, allow=run.values["allow"], **extra)
+        if hasattr(logger, "bind"):
+            logger.bind(run, lambda: control.iteration)
+        loggers.append(logger)
+    return loggers
+
+
+def build_trainer(
+    run: Run, world: World, control: Control | None, callbacks: list[pl.Callback], loggers: list[Any], task: list[str]
+) -> pl.Trainer:
+    """Build Lightning's trainer for one process of the run.
+
+    Args:
+        run: the run.
+        world: processes and devices.
+        control: the training loop's bookkeeping; None for evaluation.
+        callbacks, loggers: as built.
+        task: what worker processes are told to do.
+    """
+    known = set(inspect.signature(pl.Trainer.__init__).parameters)
+    settings = {k: v for k, v in run.values["trainer"].items() if k in known and k not in _CONTROL_KEYS}
+    strategy: Any = "auto"
+    if world.distributed:
+        backend = "nccl" if world.accelerator in ("gpu", "cuda") else "gloo"
+        strategy = WorkerDDP(run.directory, task, process_group_backend=backend)
+    bars = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
+    settings |= {
+        "accelerator": "gpu" if world.accelerator == "cuda" else world.accelerator,
+        "devices": settings["devices"] if isinstance(settings.get("devices"), list) else world.devices,
+        "strategy": strategy,
+        "callbacks": callbacks,
+        "logger": loggers or False,
+        "plugins": [LightningEnvironment()],
+        "max_epochs": -1,
+        "check_val_every_n_epoch": None,
+        "val_check_interval": control.val_interval * control.accumulate if control else None,
+        "accumulate_grad_batches": control.accumulate if control else 1,
+        "log_every_n_steps": control.log_interval if control else 1,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "enable_checkpointing": any(isinstance(c, pl.callbacks.Checkpoint) for c in callbacks),
+        "enable_model_summary": False,
+        "enable_progress_bar": bool(settings.get("enable_progress_bar", True)) and bars,
+        "default_root_dir": str(run.directory),
+    }
+    if not settings["enable_progress_bar"]:
+        settings["callbacks"] = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
+    if control is not None and control.stop_after is not None:
+        settings["limit_val_batches"] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pl.Trainer(**settings)
+
+
+def set_threads(world: World, threads: int | None = None) -> None:
+    """Share the cores between the CPU processes of this machine."""
+    from reprise.training.world import cpu_threads
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    elif world.accelerator == "cpu" and world.devices > 1:
+        torch.set_num_threads(cpu_threads(world))

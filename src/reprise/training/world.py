@@ -1,0 +1,75 @@
+"""How many processes a trainer config means on this machine, before any of them starts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from reprise.config.errors import ConfigError
+
+CPU_PROCESSES = 2  # what trainer=ddp means where there is no GPU
+
+
+@dataclass(frozen=True)
+class World:
+    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node."""
+
+    accelerator: str
+    devices: int
+    nodes: int
+    strategy: str
+
+    @property
+    def size(self) -> int:
+        """Number of processes."""
+        return self.devices * self.nodes
+
+    @property
+    def distributed(self) -> bool:
+        """Whether processes have to talk."""
+        return self.size > 1 or self.strategy.startswith("ddp")
+
+
+def plan_world(trainer: dict[str, Any]) -> World:
+    """Decide accelerator and number of devices.
+
+    Raises:
+        ConfigError: more devices are asked for than there are, or none of the kind.
+    """
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    wanted = trainer.get("accelerator") or "auto"
+    accelerator = ("gpu" if gpus else "cpu") if wanted == "auto" else wanted
+    if accelerator in ("gpu", "cuda") and not gpus:
+        raise ConfigError(f"trainer.accelerator={wanted}, but this machine has no GPU. Use trainer=cpu or trainer=auto.")
+    strategy = trainer.get("strategy") or "auto"
+    if not isinstance(strategy, str):
+        raise ConfigError("trainer.strategy must be a name, e.g. auto or ddp.")
+    devices = trainer.get("devices")
+    if devices in (None, "auto", -1, "-1"):
+        distributed = strategy.startswith("ddp")
+        count = (gpus or 1) if accelerator in ("gpu", "cuda") else CPU_PROCESSES if distributed else 1
+    elif isinstance(devices, list):
+        count = len(devices)
+    else:
+        try:
+            count = int(devices)
+        except (TypeError, ValueError):
+            raise ConfigError(f"trainer.devices={devices!r}. Expected a number, a list, or auto.") from None
+    if count < 1:
+        raise ConfigError(f"trainer.devices={devices!r}. Expected 1 or more.")
+    if accelerator in ("gpu", "cuda") and count > gpus:
+        raise ConfigError(f"trainer.devices={devices!r}, but this machine has {gpus} GPUs.")
+    nodes = int(trainer.get("num_nodes") or 1)
+    if count * nodes > 1 and not strategy.startswith("ddp"):
+        if strategy != "auto":
+            raise ConfigError(f"trainer.strategy={strategy} with {count * nodes} devices. Expected ddp.")
+        strategy = "ddp"
+    return World(accelerator, count, nodes, strategy)
+
+
+def cpu_threads(world: World) -> int:
+    """Threads for each CPU process so that the processes of a node share the cores."""
+    return max(1, (os.cpu_count() or 1) // world.devices)
