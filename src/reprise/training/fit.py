@@ -34,8 +34,7 @@ from reprise.training.trainer import (
     build_loggers,
     build_module,
     build_trainer,
-    quiet_lightning,
-    set_threads,
+    prepare_process,
 )
 from reprise.training.world import World, plan_world
 
@@ -181,9 +180,8 @@ def fit_process(
         threads: CPU threads; None shares the cores.
         only_callbacks: names of the config's callbacks to use; None for all.
     """
-    quiet_lightning()
+    prepare_process(world, threads)
     with rank_variables():
-        set_threads(world, threads)
         pl.seed_everything(run.values["seed"], workers=True, verbose=False)
         datamodule = build_datamodule(run.values)
         control = build_control(run, datamodule, world, stop_after)

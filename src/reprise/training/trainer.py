@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import logging
+import sys
 import warnings
 from typing import Any
 
@@ -19,10 +21,29 @@ from reprise.training.callbacks.control import Control
 from reprise.training.callbacks.randomness import RandomStates
 from reprise.training.callbacks.recorder import Recorder
 from reprise.training.strategy import WorkerDDP
-from reprise.training.world import World
+from reprise.training.world import World, cpu_threads
 
 # Read by Control, which counts iterations; Lightning's own limits stay open.
+_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # options of glibc's mallopt
 _CONTROL_KEYS = ("max_steps", "max_epochs", "max_time", "val_check_interval", "log_every_n_steps")
+
+
+def prepare_process(world: World, threads: int | None = None) -> None:
+    """Quiet the libraries, share the cores between CPU processes, and keep freed memory for the next step.
+
+    glibc hands large blocks back to the kernel when they are freed, so that each step of a CPU run faults its
+    activations in anew; keeping them makes a WaveGrad step a fifth faster.
+    """
+    quiet_lightning()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    elif world.accelerator == "cpu" and world.devices > 1:
+        torch.set_num_threads(cpu_threads(world))
+    if world.accelerator == "cpu" and sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            for option, value in ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, 2**31 - 1)):
+                mallopt(option, value)
 
 
 def quiet_lightning() -> None:
@@ -175,13 +196,3 @@ def build_trainer(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pl.Trainer(**settings)
-
-
-def set_threads(world: World, threads: int | None = None) -> None:
-    """Share the cores between the CPU processes of this machine."""
-    from reprise.training.world import cpu_threads
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    elif world.accelerator == "cpu" and world.devices > 1:
-        torch.set_num_threads(cpu_threads(world))

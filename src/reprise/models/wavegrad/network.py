@@ -1,6 +1,6 @@
 """The WaveGrad network (Appendix A, Figures 3 to 6).
 
-Shapes: B batch, T waveform samples, M mel bins, F = T / hop frames, C channels.
+Shapes: B batch, T waveform samples, M mel bins, F = T / hop frames, L samples at a block's rate, C channels.
 Symbols: y_n noisy waveform, x mel spectrogram, gamma and xi the FiLM scale and shift, level sqrt(alpha_bar).
 """
 
@@ -20,13 +20,32 @@ Downsampling = Literal["strided", "strided_odd", "interpolate"]
 
 
 class Conv1d(nn.Conv1d):
-    """Convolution that keeps the length (stride 1), with orthogonal weights (Appendix A) and zero biases."""
+    """Convolution over (B, L, C) with "same" padding, orthogonal weights (Appendix A) and zero biases.
+
+    Inside the network channels come last in memory: on CPUs that is 1.2 to 1.9 times as fast as (B, C, L), since the
+    kernels vectorise over channels. Weights keep the usual shape (C_out, C_in, kernel).
+    """
 
     def __init__(self, c_in: int, c_out: int, kernel: int, dilation: int = 1, stride: int = 1) -> None:
         super().__init__(c_in, c_out, kernel, stride, padding=dilation * (kernel // 2), dilation=dilation)
         nn.init.orthogonal_(self.weight)
         assert self.bias is not None
         nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, L, C_in) to (B, L / stride, C_out)."""
+        if self.kernel_size == (1,) and self.stride == (1,):
+            return F.linear(x, self.weight.squeeze(2), self.bias)
+        return convolve(x, self.weight, self.bias, self.stride[0], int(self.padding[0]), self.dilation[0])
+
+
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> Tensor:
+    """Convolve (B, L, C_in) with (C_out, C_in, kernel): a 2-D convolution of height 1 in channels-last layout."""
+    image = x.permute(0, 2, 1).unsqueeze(2)
+    out = F.conv2d(image, weight.unsqueeze(2), bias, (1, stride), (0, padding), (1, dilation))
+    return out.squeeze(2).permute(0, 2, 1)
 
 
 class UpsamplingConv(Conv1d):
@@ -41,20 +60,20 @@ class UpsamplingConv(Conv1d):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, L) to (B, C_out, L * factor)."""
+        """(B, L, C_in) to (B, L * factor, C_out)."""
         if self.factor == 1:
             return super().forward(x)
         w_0, w_1, w_2 = self.weight.unbind(2)
+        assert self.bias is not None
         # 1. first and last of the f outputs each see one neighbour of the input sample
         first, last = torch.stack([w_0, w_1 + w_2], 2), torch.stack([w_0 + w_1, w_2], 2)
-        assert self.bias is not None
-        edges = F.conv1d(x, torch.cat([first, last]), self.bias.repeat(2), padding=1)
-        out_first, out_last = edges[:, : self.out_channels, :-1], edges[:, self.out_channels :, 1:]
-        if self.factor == 2:
-            return torch.stack([out_first, out_last], 3).flatten(2)
+        edges = convolve(x, torch.cat([first, last]), self.bias.repeat(2), padding=1)
+        phases = [edges[:, :-1, : self.out_channels], edges[:, 1:, self.out_channels :]]
         # 2. the ones between see the same input sample three times
-        middle = F.conv1d(x, (w_0 + w_1 + w_2).unsqueeze(2), self.bias)
-        return torch.stack([out_first, *[middle] * (self.factor - 2), out_last], 3).flatten(2)
+        if self.factor > 2:
+            phases[1:1] = [F.linear(x, w_0 + w_1 + w_2, self.bias)] * (self.factor - 2)
+        # 3. phases side by side in the channels are, in memory, samples one after the other
+        return torch.cat(phases, 2).reshape(x.shape[0], -1, self.out_channels)
 
 
 class LevelEncoding(nn.Module):
@@ -83,18 +102,16 @@ class FiLM(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, level_scale: float) -> None:
         super().__init__()
-        self.conv_in = nn.Conv1d(c_in, c_in, 3, padding=1)
+        self.conv_in = Conv1d(c_in, c_in, 3)
         self.encoding = LevelEncoding(c_in, level_scale)
-        self.conv_out = nn.Conv1d(c_in, 2 * c_out, 3, padding=1)  # gamma and xi side by side
+        self.conv_out = Conv1d(c_in, 2 * c_out, 3)  # gamma and xi side by side
         for conv in (self.conv_in, self.conv_out):  # not in the paper, which names orthogonal for U- and DBlocks only
             nn.init.xavier_uniform_(conv.weight)
-            assert conv.bias is not None
-            nn.init.zeros_(conv.bias)
 
     def forward(self, d: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C_in, L) and (B,) to gamma, xi, each (B, C_out, L)."""
-        h = F.leaky_relu(self.conv_in(d), SLOPE) + self.encoding(level).to(d.dtype)[:, :, None]
-        gamma, xi = self.conv_out(h).chunk(2, 1)
+        """(B, L, C_in) and (B,) to gamma, xi, each (B, L, C_out)."""
+        h = F.leaky_relu(self.conv_in(d), SLOPE) + self.encoding(level).to(d.dtype)[:, None, :]
+        gamma, xi = self.conv_out(h).chunk(2, 2)
         return gamma, xi
 
 
@@ -123,13 +140,11 @@ class UBlock(nn.Module):
         self.conv_4 = Conv1d(c_out, c_out, 3, d_4)
 
     def forward(self, u: Tensor, film: tuple[Tensor, Tensor]) -> Tensor:
-        """(B, C_in, L) to (B, C_out, L * factor)."""
+        """(B, L, C_in) to (B, L * factor, C_out)."""
         # A 1x1 convolution commutes with repetition, so the skip is computed at the low rate.
         skip = self.skip(u)
-        if self.factor > 1:
-            skip = skip.repeat_interleave(self.factor, dim=2)
-        h = self.conv_1(F.leaky_relu(u, SLOPE))
-        h = skip + self.conv_2(modulate(h, film))
+        h = self.conv_2(modulate(self.conv_1(F.leaky_relu(u, SLOPE)), film))
+        h = (h.unflatten(1, (-1, self.factor)) + skip.unsqueeze(2)).flatten(1, 2)
         return h + self.conv_4(modulate(self.conv_3(modulate(h, film)), film))
 
 
@@ -161,11 +176,11 @@ class DBlock(nn.Module):
         self.conv_3 = Conv1d(middle, c_out, 3, 4)
 
     def forward(self, d: Tensor) -> Tensor:
-        """(B, C_in, L) to (B, C_out, L / factor)."""
+        """(B, L, C_in) to (B, L / factor, C_out)."""
         if self.strided:
             h, skip = self.down(d), self.skip_down(self.skip(d))
         elif self.factor > 1:  # every factor-th sample, as nearest-neighbour interpolation takes
-            h = d[:, :, :: self.factor]
+            h = d[:, :: self.factor]
             skip = self.skip(h)
         else:
             h, skip = d, self.skip(d)
@@ -258,16 +273,16 @@ class WaveGradNetwork(nn.Module):
         Returns:
             (B, T).
         """
-        d = self.wave_in(y.unsqueeze(1))
+        d = self.wave_in(y.unsqueeze(2))
         films = [self.films[0](d, level)]
         for dblock, film in zip(self.dblocks, self.films[1:], strict=True):
             d = dblock(d)
             films.append(film(d, level))
-        u = self.mel_in(mel)
+        u = self.mel_in(mel.transpose(1, 2))
         for ublocks, modulation in zip(self.ublocks, reversed(films), strict=True):
             for ublock in ublocks:  # type: ignore[union-attr]
                 u = ublock(u, modulation)
-        return self.out(u).squeeze(1)
+        return self.out(u).squeeze(2)
 
     def halo(self) -> int:
         """Frames on each side that can influence a frame's samples: the receptive field's radius, rounded up.
