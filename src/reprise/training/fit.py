@@ -150,10 +150,15 @@ def _session(
         record.error = provenance.redact(f"{type(error).__name__}: {error}")
         raise
     finally:
-        record.code["sources"] = provenance.source_digests()
+        _note_sources(record)
         session |= {"end": _now(), "to_step": record.iteration, "state": record.state}
         run.save()
         close_wandb()
+
+
+def _note_sources(record: RunRecord) -> None:
+    """Note the digests of the modules imported by now; those noted before were read before and stay."""
+    record.code["sources"] = {**provenance.source_digests(), **record.code.get("sources", {})}
 
 
 def _now() -> str:
@@ -201,8 +206,8 @@ def fit_process(
                 "accumulate": control.accumulate,
                 "parameters": sum(p.numel() for p in module.parameters()),
             }
-        callbacks_with_data = _DataDigests(run, loggers)
-        trainer.callbacks.insert(0, callbacks_with_data)  # type: ignore[attr-defined]
+            _note_sources(run.record)
+        trainer.callbacks.insert(0, _DataDigests(run, loggers))  # type: ignore[attr-defined]
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
         except BaseException:
