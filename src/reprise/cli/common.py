@@ -72,6 +72,32 @@ def key_values(words: Sequence[str]) -> dict[str, Any]:
     return {k: _unquoted(v) for k, v in found.items()}
 
 
+def settings_for(verb: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split given values into those of conf/VERB.yaml (with its defaults and types) and the rest.
+
+    Raises:
+        ConfigError: a value is not of the default's type.
+    """
+    import yaml
+
+    from reprise.config.paths import conf_dir
+
+    defaults = yaml.safe_load((conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8"))
+    settings = dict(defaults)
+    for key, value in given.items():
+        if key not in defaults:
+            continue
+        default = defaults[key]
+        if isinstance(default, str) or default is None:
+            value = value if value is None else str(value)
+        elif type(value) is not type(default):
+            raise ConfigError(
+                f"{key} is {value!r} ({type(value).__name__}). Expected {type(default).__name__}, e.g. {default!r}."
+            )
+        settings[key] = value
+    return settings, {k: v for k, v in given.items() if k not in defaults}
+
+
 def _unquoted(value: Any) -> Any:
     from hydra.core.override_parser.types import QuotedString
 

@@ -14,6 +14,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from reprise.config.paths import conf_dir, show_path
+from reprise.config.schema import GROUPS
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def chain(key: str, overrides: Sequence[str] = (), name: str = "train") -> list[
     for override in overrides:
         left, _, right = override.partition("=")
         left = left.lstrip("+~").split("@")[0]
+        if left in GROUPS and not right.startswith(("{", "[")):
+            continue  # chooses a file, which the chain names already
         if left == key or key.startswith(left + ".") or left.startswith(key + "."):
             found.append(Setting("command line", override if left != key else right))
     return found

@@ -21,6 +21,7 @@ from reprise.metrics.vocoder import vocoder_metrics
 from reprise.models.wavegrad.network import WaveGradNetwork
 from reprise.models.wavegrad.objective import Objective, l1_loss
 from reprise.models.wavegrad.tiling import TiledPredictor
+from reprise.models.wavegrad.tuning import candidate, coordinate_search
 from reprise.nn.randomness import ExampleDraws
 from reprise.nn.samples import AudioSample
 from reprise.nn.spectrogram import LogMel
@@ -149,6 +150,7 @@ class WaveGrad(pl.LightningModule):
             generated = self._vocode(batch, name, f"test-{name}")
             elapsed = time.perf_counter() - start
             seconds = sum(len(a) for a in batch["audio"]) / self.features.sample_rate
+            log.info("%s: %d clips, %.1f s of audio in %.1f s", name, len(generated), seconds, elapsed)
             for ours, truth in zip(generated, batch["audio"], strict=True):
                 for metric in self.test_metrics[name].values():  # type: ignore[operator, union-attr]
                     metric.update(ours, truth)
@@ -240,6 +242,7 @@ class WaveGrad(pl.LightningModule):
         *,
         seed: int = 0,
         schedule: str | list[float] = "fibonacci25",
+        keys: list[int] | None = None,
         on_step: Callable[[int], None] | None = None,
     ) -> list[Tensor]:
         """Vocode mel spectrograms.
@@ -248,6 +251,7 @@ class WaveGrad(pl.LightningModule):
             mels: (M, F_i) each, made with this module's features.
             seed: equal seeds give equal sound.
             schedule: name of a schedule, or a list of betas.
+            keys: one number per clip that, with the seed, decides its noise; by default its place in the list.
             on_step: called after each refinement step.
 
         Returns:
@@ -264,7 +268,7 @@ class WaveGrad(pl.LightningModule):
                 self.objective.check("given", chosen)
             except ValueError as error:
                 raise ConfigError(f"schedule: {error}") from None
-        waves = [playable(wave) for wave in self.sample(mels, chosen, seed, on_step=on_step)]
+        waves = [playable(wave) for wave in self.sample(mels, chosen, seed, keys, on_step=on_step)]
         if (worst := max(share for _, share in waves)) > 0:
             log.warning("sampling diverged: up to %.1f %% of a clip is not finite and is written as silence. The "
                         "network is barely trained, or the schedule does not suit it.", 100 * worst)  # fmt: skip
@@ -273,6 +277,32 @@ class WaveGrad(pl.LightningModule):
     def generate_steps(self, schedule: str | list[float] = "fibonacci25") -> int:
         """Refinement steps that `generate` will take, for a progress bar."""
         return len(self.named_schedule(schedule)) if isinstance(schedule, str) else len(schedule)
+
+    def tune_schedule(
+        self,
+        clips: list[dict[str, Any]],
+        steps: int,
+        rounds: int,
+        on_trial: Callable[[list[float], float, float], None],
+    ) -> tuple[list[float], float, list[dict[str, Any]]]:
+        """Search a schedule of `steps` iterations by LS-MSE on clips (`audio`, `mel`, `position` each).
+
+        Returns:
+            betas, their LS-MSE, and every schedule tried with its value.
+        """
+        history: list[dict[str, Any]] = []
+
+        def score(betas: list[float]) -> float:
+            metric = LogMelL2(self.features.sample_rate).to(self.device)
+            keys = [int(c["position"]) for c in clips]
+            for wave, clip in zip(self.sample([c["mel"] for c in clips], listed(betas), 0, keys), clips, strict=True):
+                metric.update(playable(wave)[0], clip["audio"].to(self.device))
+            history.append({"betas": betas, "ls_mse": float(metric.compute())})
+            return float(history[-1]["ls_mse"])
+
+        start = [1] * (steps - 3) + [9] * min(3, steps)  # as the manual schedule: small first, large last
+        digits, value = coordinate_search(score, start[-steps:], rounds, on_trial)
+        return candidate(digits), value, history
 
     def _vocode(self, batch: dict[str, Any], schedule: str, stream: str) -> list[Tensor]:
         keys = batch["position"].tolist()

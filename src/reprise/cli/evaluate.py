@@ -1,0 +1,63 @@
+"""`reprise evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+USAGE = """
+usage: reprise evaluate RUN_DIR [key=value ...]
+
+Measures a run's checkpoint on its held-out data, exactly, and adds the result to the run record.
+
+  checkpoint=best|last      which checkpoint
+  weights=auto|raw|ema      which weights; auto takes the averaged ones where the run kept them
+  samples=2                 samples written per row
+  any.key=value             changes the run's own config for this evaluation, e.g.
+                            model.evaluation_schedules=[manual6,fibonacci25] data.limit_test=4
+"""
+
+
+def run(arguments: list[str]) -> int:
+    """Evaluate and print the metrics as a table."""
+    from reprise.cli.common import apply_to, key_values, run_directory, settings_for
+    from reprise.tracking.directory import read_config
+    from reprise.tracking.record import read_record
+
+    directory, words = run_directory(arguments, "reprise evaluate RUN_DIR [key=value ...]")
+    read_record(directory)
+    values = read_config(directory)
+    settings, changes = settings_for("evaluate", key_values(words))
+    if changes:
+        values = apply_to(values, changes, f"the config of {directory}")
+    from reprise.training.evaluate import evaluate
+
+    result = evaluate(
+        directory, values, changes, settings["checkpoint"], settings["weights"], settings["samples"], _announce
+    )
+    print(
+        f"{directory}: step {result['step']} ({Path(result['checkpoint']).name}), {result['weights']} weights, "
+        f"{result['examples']} held-out examples, {result['cost']['wall_seconds']:.0f} s"
+    )
+    print(metric_table(result["metrics"]))
+    print(f"samples and result.json: {directory / result['folder']}")
+    return 0
+
+
+def _announce(folder: Path) -> None:
+    print(f"evaluation: {folder}", file=sys.stderr, flush=True)
+
+
+def metric_table(metrics: dict[str, Any]) -> str:
+    """Lay metrics named test/ROW/METRIC out as rows and columns, others one below the other."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, entry in metrics.items():
+        _, row, metric = name.split("/") if name.count("/") == 2 else ("", "", name)
+        rows.setdefault(row, {})[metric] = float(entry["value"])
+    columns = list(dict.fromkeys(m for row in rows.values() for m in row))
+    width = max([len(r) for r in rows] + [4]) + 2
+    lines = [" " * width + "".join(f"{c:>14}" for c in columns)]
+    for row, values in rows.items():
+        lines.append(f"{row:<{width}}" + "".join(f"{values[c]:>14.4g}" if c in values else " " * 14 for c in columns))
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""`reprise list`."""
+
+from __future__ import annotations
+
+USAGE = """
+usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets]
+
+Lists what can be chosen, with the first line of each file's comment. Without a word: models, data, experiments.
+"""
+
+GROUPS = {
+    "models": "model",
+    "archs": "arch",
+    "data": "data",
+    "experiments": "experiment",
+    "trainers": "trainer",
+    "callbacks": "callbacks",
+    "loggers": "logger",
+    "budgets": "budget",
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Print the choices of one or several groups."""
+    from reprise.config.errors import ConfigError, suggest
+
+    words = arguments or ["models", "data", "experiments"]
+    for word in words:
+        if word not in GROUPS and word != "papers":
+            raise ConfigError(f"{word!r} cannot be listed. {suggest(word, [*GROUPS, 'papers'])}")
+    for i, word in enumerate(words):
+        if i:
+            print()
+        print(f"{word}:")
+        for name, text in _papers() if word == "papers" else _choices(GROUPS[word]):
+            print(f"  {name:<38} {text}")
+    return 0
+
+
+def _choices(group: str) -> list[tuple[str, str]]:
+    from reprise.config.compose import group_choices
+    from reprise.config.paths import conf_dir
+
+    return [(name, summary(conf_dir() / group / f"{name}.yaml")) for name in group_choices(group)]
+
+
+def _papers() -> list[tuple[str, str]]:
+    from reprise.config.compose import group_choices
+
+    names = sorted({e.partition("/")[0] for e in group_choices("experiment")})
+    rows = {n: sum(e.startswith(f"{n}/") for e in group_choices("experiment")) for n in names}
+    return [(n, f"{rows[n]} experiments: reprise list experiments") for n in names]
+
+
+def summary(path: object) -> str:
+    """First sentence of a config file's comment, or nothing where the file is another package's."""
+    from pathlib import Path
+
+    file = Path(str(path))
+    if not file.is_file():
+        return ""
+    lines = [x.lstrip("# ") for x in file.read_text(encoding="utf-8").splitlines() if x.startswith("# ")]
+    text = next((x for x in lines if not x.startswith("@package")), "")
+    return text.split(". ")[0].rstrip(".")

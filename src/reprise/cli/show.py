@@ -1,0 +1,101 @@
+"""`reprise show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+USAGE = """
+usage: reprise show PAPER/ROW
+       reprise show RUN_DIR
+
+Shows an experiment (its protocol with sources) or a run (state, metrics, deviations, cost, evidence).
+"""
+
+
+def run(arguments: list[str]) -> int:
+    """Show one thing."""
+    from reprise.config.compose import group_choices
+    from reprise.config.errors import ConfigError, suggest
+
+    if len(arguments) != 1:
+        raise ConfigError("one name is needed: reprise show PAPER/ROW or reprise show RUN_DIR")
+    name = arguments[0]
+    experiments = group_choices("experiment")
+    if name in experiments:
+        return _show_experiment(name)
+    if Path(name).expanduser().is_dir():
+        return _show_run(Path(name).expanduser())
+    raise ConfigError(f"{name!r} is neither an experiment nor a run directory. {suggest(name, experiments)}")
+
+
+def _show_experiment(name: str) -> int:
+    import yaml
+
+    from reprise.cli.common import format_value
+    from reprise.config.compose import compose_config
+    from reprise.config.paths import conf_dir, show_path
+    from reprise.config.protocol import protocol_values
+
+    file = conf_dir() / "experiment" / f"{name}.yaml"
+    print(f"{name}  ({show_path(file)})\n")
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# ") and not line.startswith("# @package"):
+            print(line[2:])
+    print("\nprotocol (reprise explain KEY says where a value comes from):")
+    for key, value in protocol_values(compose_config([f"experiment={name}"]).values).items():
+        if not key.startswith(("callbacks.", "tags")):
+            text = yaml.safe_dump(value, default_flow_style=True).strip() if isinstance(value, list) else None
+            print(f"  {key:<44} {text or format_value(value)}")
+    return 0
+
+
+def _show_run(directory: Path) -> int:
+    from reprise.cli.common import format_value
+    from reprise.cli.evaluate import metric_table
+    from reprise.tracking.record import read_record
+
+    record = read_record(directory)
+    environment, cost = record.environment, record.cost
+    state = record.state
+    if state == "running" and record.sessions and not _alive(record.sessions[-1]):
+        state = f"running when it was killed; go on with: python train.py resume={directory}"
+    rows = {
+        "name": record.name,
+        "state": state,
+        "error": record.error,
+        "seed": record.seed,
+        "command": record.command,
+        "step": record.iteration,
+        "weights evaluated": record.weights,
+        "commit": f"{record.code.get('commit')}{' + code.patch' if record.code.get('patch_sha256') else ''}",
+        "hardware": f"{environment.get('world_size')} x {environment.get('accelerator')}, {environment.get('precision')}",
+        "parameters": environment.get("parameters"),
+        "data": record.data.get("recordings_sha256", record.data),
+        "cost": ", ".join(f"{k} {format_value(v)}" for k, v in cost.items() if v is not None),
+        "W&B": f"{record.wandb['id']} ({record.wandb['mode']})" if record.wandb else None,
+    }
+    for key, value in rows.items():
+        if value is not None:
+            print(f"{key:<18} {value}")
+    print("\nmetrics")
+    for name, entry in record.metrics.items():
+        best = f"   best {entry['best']:.6g} at step {entry['best_step']}" if "best" in entry else ""
+        print(f"  {name:<24} {float(entry['value']):.6g}  (step {entry['step']}){best}")
+    for evaluation in record.evaluations:
+        print(f"\nevaluation {evaluation['folder']}, step {evaluation['step']}, {evaluation['weights']} weights, "
+              f"{evaluation['examples']} examples")  # fmt: skip
+        print(metric_table(evaluation["metrics"]))
+    if record.experiment:
+        print(f"\n{len(record.deviations)} deviations from {record.experiment}")
+        for d in record.deviations:
+            print(f"  {d['key']:<40} {format_value(d['protocol'])}  ->  {format_value(d['run'])}")
+    return 0
+
+
+def _alive(session: dict[str, object]) -> bool:
+    import os
+    import socket
+
+    if session.get("host") != socket.gethostname():
+        return True  # another machine's process cannot be seen from here
+    return Path(f"/proc/{session.get('pid')}").exists() if os.path.isdir("/proc") else True

@@ -1,0 +1,130 @@
+"""Evaluate a run's checkpoint on held-out data, exactly, on any number of processes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from reprise.nn.samples import AudioSample
+from reprise.tracking import directory as directories
+from reprise.tracking.cost import CostMeter
+from reprise.tracking.files import write_json
+from reprise.tracking.pictures import audio_picture
+from reprise.tracking.record import read_record
+from reprise.tracking.run import Run
+from reprise.training.restore import choose_checkpoint, load_weights
+from reprise.training.strategy import WorkerDDP, rank_variables
+from reprise.training.trainer import build_datamodule, build_module, build_trainer, prepare_process
+from reprise.training.world import World, plan_world
+
+
+def evaluate(
+    run_directory: Path,
+    values: dict[str, Any],
+    changes: dict[str, Any],
+    role: str,
+    weights: str,
+    samples: int,
+    on_start: Callable[[Path], None] = lambda path: None,
+) -> dict[str, Any]:
+    """Test a checkpoint; the result goes into the run record and a folder evaluations/e<k> of the run.
+
+    Args:
+        run_directory: the run.
+        values: its config, with `changes` applied.
+        changes: dotted keys that differ from the run's config.
+        role: checkpoint, best or last.
+        weights: auto, raw or ema.
+        samples: samples to write per schedule.
+        on_start: called with the evaluation's folder.
+
+    Returns:
+        the entry of the record's `evaluations`.
+    """
+    checkpoint, entry = choose_checkpoint(run_directory, role)
+    folder = _claim(run_directory)
+    directories.write_config(folder, values)
+    on_start(folder)
+    world = plan_world(values["trainer"])
+    run = Run(folder, values)
+    meter = CostMeter({}, world.size)
+    trainer, chosen, kept = evaluate_process(run, world, checkpoint, weights, ["evaluate", str(checkpoint), weights])
+    versions = getattr(trainer.lightning_module, "metric_versions", dict)()
+    metrics = {
+        name: {"value": float(value), **({"version": versions[name]} if name in versions else {})}
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("test/")
+    }
+    datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
+    result = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "folder": str(folder.relative_to(run_directory)),
+        "checkpoint": entry.file,
+        "sha256": entry.sha256,
+        "step": entry.step,
+        "weights": chosen,
+        "changes": changes,
+        "examples": len(datamodule.eval_set("test")),
+        "data": datamodule.data_digests(),
+        "world_size": world.size,
+        "metrics": metrics,
+        "cost": meter.now(),
+    }
+    _write_samples(kept, samples, datamodule, folder)
+    write_json(folder / "result.json", result)
+    record = read_record(run_directory)
+    record.evaluations.append(result)
+    record.write(run_directory)
+    return result
+
+
+def evaluate_process(
+    run: Run, world: World, checkpoint: Path, weights: str, task: list[str]
+) -> tuple[pl.Trainer, str, list[Any]]:
+    """Test in this process; starts the other ranks when this is the first.
+
+    Returns:
+        the trainer with its metrics, which weights were loaded, and the module's samples.
+    """
+    prepare_process(world)
+    with rank_variables():
+        datamodule = build_datamodule(run.values)
+        module = build_module({**run.values, "allow": []})
+        chosen = load_weights(module, checkpoint, weights)
+        trainer = build_trainer(run, world, None, [], [], task)
+        try:
+            trainer.test(module, datamodule=datamodule, verbose=False)
+        except BaseException:
+            if isinstance(trainer.strategy, WorkerDDP):
+                trainer.strategy.stop_workers()
+            raise
+        return trainer, chosen, list(getattr(module, "samples", []))
+
+
+def _claim(run_directory: Path) -> Path:
+    parent = run_directory / "evaluations"
+    parent.mkdir(exist_ok=True)
+    for k in itertools.count(1):
+        try:
+            (parent / f"e{k}").mkdir()
+            return parent / f"e{k}"
+        except FileExistsError:
+            continue
+    raise AssertionError("unreachable")
+
+
+def _write_samples(samples: list[Any], count: int, datamodule: Any, folder: Path) -> None:
+    seen: dict[str, int] = {}
+    for sample in samples:
+        if not isinstance(sample, AudioSample):
+            continue
+        seen[sample.caption.partition(", ")[2]] = seen.get(sample.caption.partition(", ")[2], 0) + 1
+        if seen[sample.caption.partition(", ")[2]] <= count:
+            datamodule.write_sample(sample.name, sample.generated, folder / "samples")
+            datamodule.write_sample(f"{sample.name}_truth", sample.truth, folder / "samples")
+            audio_picture(sample, folder / "samples" / f"{sample.name}.png")
