@@ -18,6 +18,7 @@ VERBS = {
     "explain": "say where a config value comes from",
     "diff": "compare two runs: config, environment, data, metrics",
     "verify": "repeat a run's first steps and compare bit for bit",
+    "demo": "train, evaluate and listen to a small WaveGrad in a few minutes",
     "tune-schedule": "search a short noise schedule for a diffusion run",
 }
 

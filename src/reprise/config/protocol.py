@@ -46,8 +46,13 @@ def is_hardware(key: str) -> bool:
 
 
 def protocol_values(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the leaves that are protocol, by dotted key, without the seed."""
-    return {k: v for k, v in flatten(values) if not is_hardware(k) and k != "seed"}
+    """Return the leaves that are protocol, by dotted key, without the seed and what only repeats it."""
+    seed = values.get("seed")
+    return {
+        k: v
+        for k, v in flatten(values)
+        if not is_hardware(k) and k != "seed" and not (k.endswith(".seed") and v == seed)
+    }
 
 
 def digest(values: dict[str, Any]) -> str:
@@ -61,15 +66,15 @@ ABSENT = "(absent)"
 
 def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     """Return (key, value in a, value in b) for each leaf that differs; ABSENT marks a missing one."""
-    left, right = dict(flatten(a)), dict(flatten(b))
+    return _differing(dict(flatten(a)), dict(flatten(b)))
+
+
+def _differing(left: dict[str, Any], right: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     keys = sorted(left.keys() | right.keys())
     return [(k, left.get(k, ABSENT), right.get(k, ABSENT)) for k in keys if left.get(k, ABSENT) != right.get(k, ABSENT)]
 
 
 def deviations(protocol: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]]:
-    """List what a run changes of an experiment's protocol, hardware-only keys and the seed left out."""
-    return [
-        {"key": key, "protocol": was, "run": now}
-        for key, was, now in difference(protocol, run)
-        if not is_hardware(key) and key != "seed"
-    ]
+    """List what a run changes of an experiment's protocol; hardware-only keys and the seed are left out."""
+    before, after = protocol_values(protocol), protocol_values(run)
+    return [{"key": key, "protocol": was, "run": now} for key, was, now in _differing(before, after)]

@@ -118,9 +118,21 @@ def locate(module: str, name: str, depth: int = 0) -> tuple[str, ast.stmt]:
         return locate(source, original, depth + 1)
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
         return locate(module, node.value.id, depth + 1)
+    if node is None:
+        for source in _star_imports(module):
+            try:
+                return locate(source, name, depth + 1)
+            except Unresolvable:
+                continue
     if node is None or isinstance(node, ast.Import):
         raise Unresolvable(f"{module}.{name}")
     return module, node
+
+
+def _star_imports(module: str) -> list[str]:
+    """Modules that `module` imports everything of."""
+    star = _definitions(module).get("*")
+    return [_absolute(module, star)] if isinstance(star, ast.ImportFrom) else []
 
 
 def _resolve(target: str) -> tuple[str, ast.stmt]:

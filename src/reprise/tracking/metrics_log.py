@@ -26,19 +26,20 @@ class MetricsLogger(Logger):
         super().__init__()
         self._path: Path | None = None
         self._failed = False
+        self.rows = 0
 
     def bind(self, run: Run, clock: Callable[[], int]) -> None:
         """Learn the run and its count of iterations; Lightning's own step is one behind at a validation."""
         self._clock = clock
         self._path = run.directory / FILE if run.record is not None else None
 
-    def rewind(self, step: int) -> None:
-        """Keep the rows up to `step`, since later ones will come again; start the file where there is none."""
+    def rewind(self, rows: int) -> None:
+        """Keep the first `rows` rows, since later ones will come again; start the file where there is none."""
+        self.rows = rows
         if self._path is None:
             return
-        rows = self._path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if self._path.is_file() else []
-        kept = [r for r in rows if r.endswith("\n") and int(r.split(",", 1)[0]) <= step]
-        write_atomic(self._path, HEADER + "".join(kept))
+        found = self._path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if self._path.is_file() else []
+        write_atomic(self._path, HEADER + "".join(found[:rows]))
 
     @property
     def name(self) -> str:
@@ -65,6 +66,7 @@ class MetricsLogger(Logger):
                 for name, value in metrics.items():
                     if name != "epoch":
                         writer.writerow([self._clock(), name, repr(float(value))])
+                        self.rows += 1
         except OSError as error:
             self._failed = True
             log.warning("%s cannot be written (%s); metrics go on to the record and to W&B", self._path, error)

@@ -207,7 +207,7 @@ def fit_process(
                 "parameters": sum(p.numel() for p in module.parameters()),
             }
             _note_sources(run.record)
-        trainer.callbacks.insert(0, _DataDigests(run, loggers))  # type: ignore[attr-defined]
+        trainer.callbacks.insert(0, _Books(run, loggers))  # type: ignore[attr-defined]
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
         except BaseException:
@@ -218,12 +218,19 @@ def fit_process(
             raise
 
 
-class _DataDigests(pl.Callback):
-    """Writes into the record what was really read, and brings metrics.csv back to the checkpoint's step."""
+class _Books(pl.Callback):
+    """Writes into the record what was really read, and brings metrics.csv back to where the checkpoint was made."""
 
     def __init__(self, run: Run, loggers: list[Any]) -> None:
         self.run = run
-        self.loggers = loggers
+        self.logger = next((x for x in loggers if isinstance(x, MetricsLogger)), None)
+        self._rows = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"metric_rows": self.logger.rows if self.logger is not None else 0}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._rows = int(state_dict["metric_rows"])
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -232,10 +239,8 @@ class _DataDigests(pl.Callback):
             self.run.save()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        datamodule: Any = trainer.datamodule  # type: ignore[attr-defined]
-        for logger in self.loggers:
-            if isinstance(logger, MetricsLogger):
-                logger.rewind(datamodule.iteration)
+        if self.logger is not None:
+            self.logger.rewind(self._rows)
 
 
 def _note_death(run: Run, strategy: WorkerDDP) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 
 from reprise.config.errors import ConfigError
 from reprise.diffusion.process import diffuse
@@ -97,10 +98,9 @@ class WaveGrad(pl.LightningModule):
         self.val_loss = Mean()
         self.val_ls_mse = LogMelL2(features.sample_rate)
         self.val_diverged = Mean()  # share of samples that came out non-finite, as a barely trained network's may
-        self.test_metrics = nn.ModuleDict(
-            {name: vocoder_metrics(features.sample_rate) for name in self.evaluation_schedules}
-        )
-        self.test_rtf = nn.ModuleDict({name: Mean() for name in self.evaluation_schedules})
+        # lists, in the order of evaluation_schedules: a ModuleDict refuses names such as `train`
+        self.test_metrics = nn.ModuleList(vocoder_metrics(features.sample_rate) for _ in self.evaluation_schedules)
+        self.test_rtf = nn.ModuleList(Mean() for _ in self.evaluation_schedules)
         self.samples: list[AudioSample] = []  # of the last validation or test, first clips only
 
     def forward(self, y: Tensor, mel: Tensor, condition: Tensor) -> Tensor:
@@ -145,26 +145,29 @@ class WaveGrad(pl.LightningModule):
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Every vocoder metric for every evaluation schedule, on whole clips."""
-        for name in self.evaluation_schedules:
+        for name, metrics, rtf in self._evaluations():
             start = time.perf_counter()
             generated = self._vocode(batch, name, f"test-{name}")
             elapsed = time.perf_counter() - start
             seconds = sum(len(a) for a in batch["audio"]) / self.features.sample_rate
             log.info("%s: %d clips, %.1f s of audio in %.1f s", name, len(generated), seconds, elapsed)
             for ours, truth in zip(generated, batch["audio"], strict=True):
-                for metric in self.test_metrics[name].values():  # type: ignore[operator, union-attr]
-                    metric.update(ours, truth)
-            self.test_rtf[name].update(elapsed / seconds, seconds)  # type: ignore[operator, union-attr]
+                for metric in metrics.values():
+                    metric.update(ours, truth)  # type: ignore[operator]
+            rtf.update(elapsed / seconds, seconds)
             self._keep_samples(batch, generated, batch_idx, name)
 
     def on_test_epoch_end(self) -> None:
         """Log `test/SCHEDULE/METRIC`, and the real-time factor (generation time by audio duration)."""
-        for name in self.evaluation_schedules:
-            for key, value in self.test_metrics[name].compute().items():  # type: ignore[operator, union-attr]
+        for name, metrics, rtf in self._evaluations():
+            for key, value in metrics.compute().items():
                 self.log(f"test/{name}/{key}", value.float(), sync_dist=False)
-            self.log(f"test/{name}/rtf", self.test_rtf[name].compute().float())  # type: ignore[operator, union-attr]
-            self.test_metrics[name].reset()  # type: ignore[operator, union-attr]
-            self.test_rtf[name].reset()  # type: ignore[operator, union-attr]
+            self.log(f"test/{name}/rtf", rtf.compute().float())
+            metrics.reset()
+            rtf.reset()
+
+    def _evaluations(self) -> Iterator[tuple[str, MetricCollection, Mean]]:
+        yield from zip(self.evaluation_schedules, self.test_metrics, self.test_rtf, strict=True)  # type: ignore[misc]
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over the network's parameters."""
@@ -179,9 +182,8 @@ class WaveGrad(pl.LightningModule):
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
         versions = {"val/ls_mse": LogMelL2.version}
-        for name in self.evaluation_schedules:
-            for key, metric in self.test_metrics[name].items():  # type: ignore[operator, union-attr]
-                versions[f"test/{name}/{key}"] = metric.version
+        for name, metrics, _ in self._evaluations():
+            versions |= {f"test/{name}/{key}": metric.version for key, metric in metrics.items()}  # type: ignore[misc]
         return versions
 
     def named_schedule(self, name: str) -> NoiseSchedule:

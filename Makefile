@@ -1,0 +1,52 @@
+# `make help` lists the targets. Python 3.11 or 3.12 and make are all a fresh machine needs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+STAMP := $(VENV)/.installed
+EXTRAS ?= audio,speech,dev
+
+.PHONY: help setup demo test test-all lint format bench wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
+
+setup: $(STAMP)  ## make .venv with everything pinned in constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed, none was found; set PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $(STAMP)
+
+demo: setup  ## train a small WaveGrad on embedded speech, evaluate it, write sound and pictures (under 5 minutes)
+	$(BIN)/reprise demo
+
+test: setup  ## fast tests: offline, on the CPU
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: setup  ## all tests, the slow ones too
+	$(BIN)/python -m pytest -n 2
+
+lint: setup  ## format, lint, types, import arrows, spelling, config files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell src tests conf docs benchmarks README.md Makefile
+	$(BIN)/reprise check --all
+
+format: setup  ## rewrite files in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## measure speed; one table, ratios within one run
+	$(BIN)/python -m benchmarks
+
+wheel: setup  ## build a wheel into dist/, conf/ inside it
+	$(BIN)/python -m build --wheel
+
+clean:  ## delete what was built or cached here; outputs/ stays
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

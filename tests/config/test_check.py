@@ -1,0 +1,178 @@
+"""Wrong configs are answered in one paragraph, before anything is built."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reprise.cli.common import compose_checked, protocol_deviations
+from reprise.config.check import check_config, check_parameters, is_allowed
+from reprise.config.compose import compose_config, group_choices
+from reprise.config.errors import ConfigError
+from reprise.config.instantiate import instantiate
+from tests.conftest import ROOT
+
+MODEL = ["model=wavegrad"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (["model=wavegradd"], ["model=wavegradd", "command line", "'wavegrad'"]),
+        ([*MODEL, "data=ljspeach"], ["data=ljspeach", "'ljspeech'"]),
+        ([], ["model is missing", "wavegrad"]),
+        ([*MODEL, "model.optimizer.lrr=1e-3"], ["model.optimizer.lrr", "'model.optimizer.lr'"]),
+        ([*MODEL, "+model.optimizer.lrr=1e-3"], ["model.optimizer.lrr", "command line", "Adam", "'lr'"]),
+        ([*MODEL, "model.optimizer.amsgrad=true"], ["+model.optimizer.amsgrad"]),
+        ([*MODEL, "trainer.max_epochs=ten"], ["trainer.max_epochs", "'ten' (str)", "int or null"]),
+        ([*MODEL, "trainer.precision=17"], ["trainer.precision", "'bf16-mixed'"]),
+        ([*MODEL, "model.network.widen=middle"], ["model.network.widen", "'first', 'last'"]),
+        ([*MODEL, "data.batch_size=2.5"], ["data.batch_size", "2.5 (float)", "int"]),
+        ([*MODEL, "model.network.factors=[5,x]"], ["model.network.factors", "list[int]"]),
+        ([*MODEL, "data=speech_folder"], ["data.root is missing", "conf/data/speech_folder.yaml", "data.root=VALUE"]),
+        ([*MODEL, "+foo=1"], ["foo", "not a key"]),
+        ([*MODEL, "monitor_mode=best"], ["monitor_mode", "'min', 'max'"]),
+        ([*MODEL, "seed=-1"], ["seed", "0 or more"]),
+        ([*MODEL, "model._target_=os.system"], ["os.system", "may not build"]),
+        ([*MODEL, "model._target_=torch.hub.load"], ["torch.hub.load", "may not build"]),
+        ([*MODEL, "model._target_=reprise.models.wavegrad.module.WaveGard"], ["does not exist", "WaveGrad"]),
+        ([*MODEL, "model.optimizer._target_=torch.optim.Adma"], ["does not exist", "torch.optim.Adam"]),
+        ([*MODEL, "~model.features"], ["model.features is missing", "WaveGrad"]),
+        ([*MODEL, "model.seed=[1,2"], ["cannot be parsed", "key=value"]),
+        ([*MODEL, "model.optimizer.lr=${nothing}"], ["nothing"]),
+    ],
+)
+def test_one_paragraph_says_what_is_wrong(overrides: list[str], parts: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose_checked(overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message, message
+    assert caught.value.exit_code == 2
+
+
+def test_a_typo_in_an_experiment_file_is_named_with_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import shutil
+
+    from reprise.config import compose, origin, paths
+
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    bad = tmp_path / "conf" / "experiment" / "wavegrad" / "bad.yaml"
+    bad.write_text(
+        "# @package _global_\ndefaults:\n  - wavegrad/_protocol\n  - _self_\n\ntrainer:\n  max_stepz: 5\n", encoding="utf-8"
+    )
+    for module in (compose, origin, paths):
+        monkeypatch.setattr(module, "conf_dir", lambda: tmp_path / "conf")
+    with pytest.raises(ConfigError) as caught:
+        compose_checked(["experiment=wavegrad/bad"])
+    assert "trainer.max_stepz" in str(caught.value)
+    assert "wavegrad/bad.yaml:7" in str(caught.value)
+    assert "'max_steps'" in str(caught.value)
+
+
+@pytest.mark.parametrize("experiment", group_choices("experiment"))
+def test_every_experiment_composes_and_is_complete(experiment: str) -> None:
+    overrides = [f"experiment={experiment}"]
+    if not experiment.startswith("wavegrad/ljspeech"):
+        overrides.append("data.root=somewhere")
+    composed = compose_checked(overrides)
+    assert protocol_deviations(composed) == []
+    assert composed.values["trainer"]["max_steps"] == 1_000_000
+    assert composed.values["data"]["batch_size"] == 256
+
+
+@pytest.mark.parametrize("group", ["arch", "trainer", "logger", "callbacks", "budget"])
+def test_every_choice_composes(group: str) -> None:
+    for choice in group_choices(group):
+        compose_checked([*MODEL, f"{group}={choice}"])
+
+
+def test_deviations_are_the_protocol_differences_and_nothing_else() -> None:
+    composed = compose_checked(
+        [
+            "experiment=wavegrad/ljspeech_base_continuous", "data=speech_folder", "data.root=/somewhere",
+            "arch=wavegrad/small", "budget=smoke", "trainer=ddp", "logger=csv", "seed=3", "data.num_workers=2",
+            "paths.outputs=/elsewhere",
+        ]
+    )  # fmt: skip
+    found = {d["key"]: (d["protocol"], d["run"]) for d in protocol_deviations(composed)}
+    assert found == {
+        "data._target_": ("reprise.data.audio.speech.LJSpeech", "reprise.data.audio.speech.SpeechFolder"),
+        "data.batch_size": (256, 4),
+        "data.limit_test": (None, 2),
+        "data.limit_val": (8, 2),
+        "data.test_clips": (130, 8),
+        "data.val_clips": (206, 8),
+        "model.network.down_channels": ([128, 128, 256, 512], [32, 32, 64, 128]),
+        "model.network.mel_channels": (768, 192),
+        "model.network.up_channels": ([512, 512, 256, 128, 128], [128, 128, 64, 32, 32]),
+        "model.network.wave_channels": (32, 8),
+        "trainer.max_steps": (1_000_000, 6),
+        "trainer.val_check_interval": (5000, 3),
+    }
+
+
+def test_a_run_without_an_experiment_has_no_deviations() -> None:
+    assert protocol_deviations(compose_checked([*MODEL, "budget=smoke"])) == []
+
+
+def test_model_alone_brings_arch_and_embedded_data_and_the_command_line_wins() -> None:
+    choices = compose_config(MODEL).choices
+    assert (choices["arch"], choices["data"], choices["trainer"]) == ("wavegrad/base", "synthetic_speech", "auto")
+    other = compose_config([*MODEL, "arch=wavegrad/large", "data=ljspeech"])
+    assert (other.choices["arch"], other.choices["data"]) == ("wavegrad/large", "ljspeech")
+    assert other.values["model"]["network"]["repeat_ublocks"] is True
+
+
+def test_allowed_targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_allowed("torch.optim.Adam")
+    assert not is_allowed("torch.load")
+    assert not is_allowed("reprisex.Model")
+    assert not is_allowed("mine.Model")
+    assert is_allowed("mine.Model", ["mine"])
+    monkeypatch.setenv("REPRISE_ALLOW", "mine, other")
+    assert is_allowed("mine.Model")
+    monkeypatch.delenv("REPRISE_ALLOW")
+    with pytest.raises(ConfigError, match="REPRISE_ALLOW"):
+        instantiate({"_target_": "mine.Model"})
+    with pytest.raises(ConfigError):  # nested targets are not trusted either
+        instantiate({"_target_": "torch.optim.Adam", "_partial_": True, "lr": {"_target_": "os.getcwd"}})
+
+
+def test_names_imported_by_an_allowed_module_are_not_thereby_allowed() -> None:
+    values = compose_config(MODEL).values
+    values["model"] = {"_target_": "reprise.tracking.provenance.subprocess.run"}
+    with pytest.raises(ConfigError, match="does not exist"):
+        check_config(values)
+
+
+def test_function_parameters_are_checked() -> None:
+    target = "reprise.models.wavegrad.module.WaveGrad.generate"
+    check_parameters(target, {"schedule": "manual6", "seed": 1}, "generate")
+    check_parameters(target, {"schedule": [0.1, 0.2]}, "generate")
+    with pytest.raises(ConfigError, match="'schedule'"):
+        check_parameters(target, {"shedule": "manual6"}, "generate")
+    with pytest.raises(ConfigError, match=r"str or list\[float\]"):
+        check_parameters(target, {"schedule": 5}, "generate")
+
+
+def test_checking_loads_neither_torch_nor_lightning() -> None:
+    code = (
+        "import sys; from reprise.cli.common import compose_checked; compose_checked(['model=wavegrad']); "
+        "print([m for m in ('torch', 'pytorch_lightning', 'wandb') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_nothing_of_a_run_directory_is_trusted_by_itself() -> None:
+    values: dict[str, Any] = compose_config(MODEL).values
+    values["allow"] = ["os"]
+    values["model"]["_target_"] = "os.system"
+    with pytest.raises(ConfigError, match="may not build"):
+        check_config(values)
