@@ -94,7 +94,11 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, small: Callable[..., 
 def reprise(*words: str, check: bool = True, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run `reprise` in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "reprise.cli.main", *words], capture_output=True, text=True, cwd=ROOT, **settings  # type: ignore[call-overload]
+        [sys.executable, "-m", "reprise.cli.main", *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        **settings,  # type: ignore[call-overload]
     )
     if check and done.returncode:
         raise AssertionError(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import ROOT
 
 from reprise.cli.common import compose_checked, protocol_deviations
 from reprise.config.check import check_config, check_parameters, is_allowed
 from reprise.config.compose import compose_config, group_choices
 from reprise.config.errors import ConfigError
 from reprise.config.instantiate import instantiate
-from tests.conftest import ROOT
 
 MODEL = ["model=wavegrad"]
 
@@ -64,7 +64,8 @@ def test_a_typo_in_an_experiment_file_is_named_with_its_file(monkeypatch: pytest
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     bad = tmp_path / "conf" / "experiment" / "wavegrad" / "bad.yaml"
     bad.write_text(
-        "# @package _global_\ndefaults:\n  - wavegrad/_protocol\n  - _self_\n\ntrainer:\n  max_stepz: 5\n", encoding="utf-8"
+        "# @package _global_\ndefaults:\n  - wavegrad/_protocol\n  - _self_\n\ntrainer:\n  max_stepz: 5\n",
+        encoding="utf-8",
     )
     for module in (compose, origin, paths):
         monkeypatch.setattr(module, "conf_dir", lambda: tmp_path / "conf")
@@ -95,11 +96,18 @@ def test_every_choice_composes(group: str) -> None:
 def test_deviations_are_the_protocol_differences_and_nothing_else() -> None:
     composed = compose_checked(
         [
-            "experiment=wavegrad/ljspeech_base_continuous", "data=speech_folder", "data.root=/somewhere",
-            "arch=wavegrad/small", "budget=smoke", "trainer=ddp", "logger=csv", "seed=3", "data.num_workers=2",
+            "experiment=wavegrad/ljspeech_base_continuous",
+            "data=speech_folder",
+            "data.root=/somewhere",
+            "arch=wavegrad/small",
+            "budget=smoke",
+            "trainer=ddp",
+            "logger=csv",
+            "seed=3",
+            "data.num_workers=2",
             "paths.outputs=/elsewhere",
         ]
-    )  # fmt: skip
+    )
     found = {d["key"]: (d["protocol"], d["run"]) for d in protocol_deviations(composed)}
     assert found == {
         "data._target_": ("reprise.data.audio.speech.LJSpeech", "reprise.data.audio.speech.SpeechFolder"),

@@ -52,6 +52,8 @@ def test_chain_of_settings() -> None:
     assert origin("data.crop_frames", overrides).startswith("conf/experiment/wavegrad/ljspeech_large_continuous.yaml:")
 
 
-@pytest.mark.parametrize(("key", "file"), [("model.network.mel_channels", "conf/arch/wavegrad/small.yaml"), ("seed", "conf/train.yaml")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "file"), [("model.network.mel_channels", "conf/arch/wavegrad/small.yaml"), ("seed", "conf/train.yaml")]
+)
 def test_origin(key: str, file: str) -> None:
     assert origin(key, ["model=wavegrad", "arch=wavegrad/small"]).startswith(file + ":")

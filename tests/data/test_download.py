@@ -56,7 +56,13 @@ class Server:
     def source(self, name: str, content: bytes, **changes: object) -> Source:
         self.files[name] = content
         url = f"http://127.0.0.1:{self.http.server_port}/{name}"
-        values = {"name": name, "url": url, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "licence": "none"}
+        values = {
+            "name": name,
+            "url": url,
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "licence": "none",
+        }
         return Source(**{**values, **changes})  # type: ignore[arg-type]
 
 
@@ -79,7 +85,7 @@ def test_interrupted_download_goes_on_where_it_stopped(server: Server, tmp_path:
     content = bytes(range(256)) * 40
     source = server.source("a.bin", content)
     server.limit = 3000
-    with pytest.raises(DataError, match="a.bin could not be downloaded"):
+    with pytest.raises(DataError, match=r"a\.bin could not be downloaded"):
         fetch(source, tmp_path)
     assert not (tmp_path / "a.bin").exists()
     server.limit = None
@@ -157,12 +163,18 @@ def test_ljspeech_from_the_official_archive(server: Server, tmp_path: Path, monk
     assert data.corpus is not None
     assert data.corpus.ids == names
     assert {k: len(v) for k, v in data.splits.items()} == {"test": 2, "val": 1, "train": 3}
-    assert [c.text for c in data.clips()][0] == "The normalised text LJ001-0001"
+    assert next(c.text for c in data.clips()) == "The normalised text LJ001-0001"
     # a copy in the official layout gives the same recordings without a download
     copy = LJSpeech(
-        LogMel(22050, f_max=11025), 4, 2, 0, str(tmp_path / "cache2"),
-        root=str(tmp_path / "cache" / "LJSpeech-1.1" / "LJSpeech-1.1"), val_clips=1, test_clips=2,
-    )  # fmt: skip
+        LogMel(22050, f_max=11025),
+        4,
+        2,
+        0,
+        str(tmp_path / "cache2"),
+        root=str(tmp_path / "cache" / "LJSpeech-1.1" / "LJSpeech-1.1"),
+        val_clips=1,
+        test_clips=2,
+    )
     copy.setup("fit")
     assert copy.data_digests() == data.data_digests()
     assert len(server.sent) == 1

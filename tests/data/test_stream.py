@@ -40,7 +40,9 @@ def test_division() -> None:
     assert divide_batch(256, 8, None) == (32, 1)
     assert divide_batch(256, 2, 32) == (32, 4)
     assert divide_batch(12, 1, 5) == (4, 3)
-    with pytest.raises(ConfigError, match=r"Process counts that fit: 1, 2, 5, 10; batch sizes that fit 3 processes: 9 or 12"):
+    with pytest.raises(
+        ConfigError, match=r"Process counts that fit: 1, 2, 5, 10; batch sizes that fit 3 processes: 9 or 12"
+    ):
         divide_batch(10, 3, None)
     with pytest.raises(ConfigError, match="max_device_batch"):
         divide_batch(10, 1, -1)

@@ -37,9 +37,32 @@ def test_manual_schedule_passes_through_the_points_of_figure_7() -> None:
 def test_fibonacci_in_full() -> None:
     micro = (fibonacci(25).betas * 1e6).round().int().tolist()
     assert micro == [
-        1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 610, 987, 1597, 2584, 4181, 6765, 10946, 17711, 28657, 46368,
-        75025, 121393,
-    ]  # fmt: skip
+        1,
+        2,
+        3,
+        5,
+        8,
+        13,
+        21,
+        34,
+        55,
+        89,
+        144,
+        233,
+        377,
+        610,
+        987,
+        1597,
+        2584,
+        4181,
+        6765,
+        10946,
+        17711,
+        28657,
+        46368,
+        75025,
+        121393,
+    ]
 
 
 def test_noise_of_the_last_step_but_one() -> None:
@@ -137,6 +160,9 @@ def test_clamping_limits_the_implied_data() -> None:
     schedule = linear(1e-4, 0.05, 50)
     generator = torch.Generator().manual_seed(0)
     out = ancestral(
-        lambda x, n, level: -5 * torch.ones_like(x), schedule, lambda: torch.randn(3, generator=generator), clamp_x_0=1.0
+        lambda x, n, level: -5 * torch.ones_like(x),
+        schedule,
+        lambda: torch.randn(3, generator=generator),
+        clamp_x_0=1.0,
     )
     assert out.abs().max() <= 1.0 + 1e-4

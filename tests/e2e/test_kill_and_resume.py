@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.conftest import ROOT
 
 from reprise.tracking.metrics_log import read_metrics
 from reprise.tracking.record import read_record
 from reprise.training import checkpoints
-from tests.conftest import ROOT
 
 LONG = ["trainer.max_steps=24", "trainer.val_check_interval=7", "callbacks=ema", "callbacks.checkpoint.every_n_steps=2"]
 # the command line names `callbacks.*` after the group choice, whatever the order

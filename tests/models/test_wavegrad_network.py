@@ -117,7 +117,9 @@ def test_ublock_is_figure_4() -> None:
     assert torch.allclose(ours.transpose(1, 2), plain_ublock(block, u, gamma, xi), atol=1e-10)
 
 
-@pytest.mark.parametrize(("downsampling", "widen"), [("strided", "last"), ("strided_odd", "first"), ("interpolate", "first")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("downsampling", "widen"), [("strided", "last"), ("strided_odd", "first"), ("interpolate", "first")]
+)
 def test_dblock_lowers_the_rate(downsampling: Any, widen: Any) -> None:
     for factor in (2, 3, 5):
         assert DBlock(4, 8, factor, downsampling, widen)(torch.randn(2, 60, 4)).shape == (2, 60 // factor, 8)
@@ -148,7 +150,9 @@ def test_gradient_reaches_every_parameter(tiny: WaveGradNetwork) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("changes", [{}, {"downsampling": "strided_odd"}, {"repeat_ublocks": True, "repeat_dblocks": True}])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes", [{}, {"downsampling": "strided_odd"}, {"repeat_ublocks": True, "repeat_dblocks": True}]
+)
 def test_receptive_field_lies_within_the_halo(changes: dict[str, Any]) -> None:
     network = build("tiny", mel_channels=8, up_channels=[4] * 5, wave_channels=4, down_channels=[4] * 4, **changes)
     network = network.double()
@@ -161,8 +165,11 @@ def test_receptive_field_lies_within_the_halo(changes: dict[str, Any]) -> None:
     touched = y.grad[0].nonzero()
     mels = mel.grad[0].abs().sum(0).nonzero()
     reach = max(
-        frame - int(touched.min()) / 300, int(touched.max()) / 300 - frame - 1, frame - int(mels.min()), int(mels.max()) - frame
-    )  # fmt: skip
+        frame - int(touched.min()) / 300,
+        int(touched.max()) / 300 - frame - 1,
+        frame - int(mels.min()),
+        int(mels.max()) - frame,
+    )
     assert reach <= network.halo()
     assert network.halo() - reach < 4, "the halo costs more than it has to"
 

@@ -18,9 +18,7 @@ def compose_checked(overrides: Sequence[str]) -> Composed:
 
     composed = compose_config(overrides)
     allow = composed.values.get("allow")
-    check_config(
-        composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else []
-    )
+    check_config(composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else [])
     return composed
 
 

@@ -26,9 +26,12 @@ def run(arguments: list[str]) -> int:
         ("environment", a.environment, b.environment),
         ("data", a.data, b.data),
         ("metrics", _values(a.metrics), _values(b.metrics)),
-        ("run", {"seed": a.seed, "state": a.state, "iteration": a.iteration}, 
-         {"seed": b.seed, "state": b.state, "iteration": b.iteration}),
-    ]  # fmt: skip
+        (
+            "run",
+            {"seed": a.seed, "state": a.state, "iteration": a.iteration},
+            {"seed": b.seed, "state": b.state, "iteration": b.iteration},
+        ),
+    ]
     print(f"A {arguments[0]}\nB {arguments[1]}")
     different = False
     for title, left, right in parts:

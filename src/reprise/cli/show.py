@@ -68,7 +68,7 @@ def _show_run(directory: Path) -> int:
         "step": record.iteration,
         "weights evaluated": record.weights,
         "commit": f"{record.code.get('commit')}{' + code.patch' if record.code.get('patch_sha256') else ''}",
-        "hardware": f"{environment.get('world_size')} x {environment.get('accelerator')}, {environment.get('precision')}",
+        "hardware": "{world_size} x {accelerator}, {precision}".format(**environment) if environment else None,
         "parameters": environment.get("parameters"),
         "data": record.data.get("recordings_sha256", record.data),
         "cost": ", ".join(f"{k} {format_value(v)}" for k, v in cost.items() if v is not None),
@@ -82,8 +82,10 @@ def _show_run(directory: Path) -> int:
         best = f"   best {entry['best']:.6g} at step {entry['best_step']}" if "best" in entry else ""
         print(f"  {name:<24} {float(entry['value']):.6g}  (step {entry['step']}){best}")
     for evaluation in record.evaluations:
-        print(f"\nevaluation {evaluation['folder']}, step {evaluation['step']}, {evaluation['weights']} weights, "
-              f"{evaluation['examples']} examples")  # fmt: skip
+        print(
+            f"\nevaluation {evaluation['folder']}, step {evaluation['step']}, {evaluation['weights']} weights, "
+            f"{evaluation['examples']} examples"
+        )
         print(metric_table(evaluation["metrics"]))
     if record.experiment:
         print(f"\n{len(record.deviations)} deviations from {record.experiment}")

@@ -59,20 +59,13 @@ def _train(overrides: list[str]) -> int:
 
 def _resume(directory: Path, words: list[str]) -> int:
     from reprise.cli.common import apply_to, key_values
-    from reprise.config.protocol import deviations
-    from reprise.tracking.directory import read_config, write_config
+    from reprise.tracking.directory import read_config
     from reprise.tracking.record import read_record
 
-    record = read_record(directory)
+    read_record(directory)
     values = read_config(directory)
-    changes = key_values(words)
-    if changes:
-        before, values = values, apply_to(values, changes, f"the config of {directory}")
-        if found := deviations(before, values):
-            record.deviations += [{**d, "from_step": record.iteration} for d in found]
-        record.config = values
-        record.write(directory)
-        write_config(directory, values)
+    if changes := key_values(words):
+        values = apply_to(values, changes, f"the config of {directory}")
     from reprise.training.fit import resume
 
     return _report(resume(directory, values, _announce))

@@ -121,10 +121,13 @@ def _read_signature(target: Any, key: str, where: Where, allow: Sequence[str]) -
         module, _, name = target.rpartition(".")
         near = nearest(name, public_names(module))
         hint = f"Did you mean {' or '.join(f'{module}.{n}' for n in near)}?" if near else "Check the spelling."
-        raise ConfigError(f"{key}._target_ (from {where(key + '._target_')}) names {target}, which does not exist. {hint}") from None
+        raise ConfigError(
+            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which does not exist. {hint}"
+        ) from None
     if not is_allowed(found.target, allow):
         raise ConfigError(
-            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which is {found.target}; configs may not build that."
+            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which is {found.target}; "
+            "configs may not build that."
         )
     return found
 

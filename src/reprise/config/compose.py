@@ -61,9 +61,7 @@ def compose_config(overrides: Sequence[str] = (), name: str = "train") -> Compos
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_error(error, overrides, name) from None
     assert isinstance(values, dict)
-    return Composed(
-        {str(k): v for k, v in values.items()}, {str(k): v for k, v in choices.items()}, tuple(overrides)
-    )
+    return Composed({str(k): v for k, v in values.items()}, {str(k): v for k, v in choices.items()}, tuple(overrides))
 
 
 def group_choices(group: str) -> list[str]:
@@ -80,9 +78,7 @@ def group_choices(group: str) -> list[str]:
                 walk(f"{path}/{folder}")
 
         walk(group)
-    return sorted(
-        name for f in found if not (name := f.removeprefix(group + "/")).rsplit("/", 1)[-1].startswith("_")
-    )
+    return sorted(name for f in found if not (name := f.removeprefix(group + "/")).rsplit("/", 1)[-1].startswith("_"))
 
 
 def _key_of(override: str) -> str:
@@ -145,8 +141,10 @@ def _missing_choice(path: str, overrides: Sequence[str]) -> ConfigError:
         choices = group_choices(group)
         given = [o for o in overrides if _key_of(o) == group and o.endswith(choice)]
         origin = "the command line" if given else "the defaults list of a config file"
-        return ConfigError(f"{group}={choice} (from {origin}): conf/{group} has no {choice!r}. "
-                           f"{suggest(choice, choices)} `reprise list` shows what exists.")  # fmt: skip
+        return ConfigError(
+            f"{group}={choice} (from {origin}): conf/{group} has no {choice!r}. "
+            f"{suggest(choice, choices)} `reprise list` shows what exists."
+        )
     return ConfigError(f"{path}: no such config. {suggest(group, GROUPS)}")
 
 
@@ -157,8 +155,10 @@ def _unknown_key(key: str, overrides: Sequence[str], name: str, text: str) -> Co
     extra = ""
     if "Multiple values" not in text and (parameters := _parameters_of(parent, overrides, name, key)):
         if leaf in parameters:
-            return ConfigError(f"{key} (from the command line) is not set in the config. It is a valid parameter, so "
-                               f"add it with a plus: +{key}=VALUE.")  # fmt: skip
+            return ConfigError(
+                f"{key} (from the command line) is not set in the config. It is a valid parameter, so "
+                f"add it with a plus: +{key}=VALUE."
+            )
         siblings = sorted(set(siblings) | set(parameters))
         extra = f" `{parent}` takes: {', '.join(siblings)}."
     if not siblings:

@@ -34,7 +34,9 @@ def instantiate(node: dict[str, Any], *, allow: Sequence[str] = (), **extra: Any
 
     for target in _targets(node):
         if not is_allowed(str(target), allow):
-            raise ConfigError(f"{target} may not be built from a config. List its package in REPRISE_ALLOW to trust it.")
+            raise ConfigError(
+                f"{target} may not be built from a config. List its package in REPRISE_ALLOW to trust it."
+            )
     try:
         return hydra.utils.instantiate(node, _convert_="all", **extra)
     except InstantiationException as error:

@@ -64,8 +64,10 @@ def _accepts_one(value: Any, node: ast.expr, module: str) -> bool | None:
     if isinstance(node, ast.Subscript):
         head = _name(node.value)
         if head == "Literal":
-            return any(isinstance(m, ast.Constant) and m.value == value and type(m.value) is type(value)
-                       for m in _members(node.slice))  # fmt: skip
+            return any(
+                isinstance(m, ast.Constant) and m.value == value and type(m.value) is type(value)
+                for m in _members(node.slice)
+            )
         if head in _SEQUENCES:
             if not isinstance(value, list):
                 return False

@@ -48,4 +48,3 @@ def predicted_x_0(x_n: Tensor, noise: Tensor, level: Tensor) -> Tensor:
 def reverse_mean(x_n: Tensor, noise: Tensor, alpha: float, alpha_bar: float) -> Tensor:
     """Mean of p(x_{n-1} | x_n) from a predicted noise (eq. 11; WaveGrad, Algorithm 2, line 4)."""
     return (x_n - (1.0 - alpha) / (1.0 - alpha_bar) ** 0.5 * noise) / alpha**0.5
-

@@ -48,7 +48,9 @@ class NoiseSchedule:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"NoiseSchedule(N={len(self)}, beta {self.betas[0]:.3g}..{self.betas[-1]:.3g}, l_N={self.levels[-1]:.4g})"
+        return (
+            f"NoiseSchedule(N={len(self)}, beta {self.betas[0]:.3g}..{self.betas[-1]:.3g}, l_N={self.levels[-1]:.4g})"
+        )
 
 
 def linear(start: float, end: float, steps: int) -> NoiseSchedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,7 +27,7 @@ def audio_picture(sample: AudioSample, path: Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=[1, 2])
     seconds = len(sample.truth) / rate
-    image = None
+    image: Any = None
     for column, (name, wave) in enumerate(waves.items()):
         times = torch.arange(len(wave)) / rate
         axes[0, column].plot(times.numpy(), wave.numpy(), linewidth=0.4, color="#1f4e79")

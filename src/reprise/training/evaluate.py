@@ -54,7 +54,7 @@ def evaluate(
     run = Run(folder, values)
     meter = CostMeter({}, world.size)
     trainer, chosen, kept = evaluate_process(run, world, checkpoint, weights, ["evaluate", str(checkpoint), weights])
-    versions = getattr(trainer.lightning_module, "metric_versions", dict)()
+    versions: dict[str, int] = getattr(trainer.lightning_module, "metric_versions", dict)()
     metrics = {
         name: {"value": float(value), **({"version": versions[name]} if name in versions else {})}
         for name, value in trainer.callback_metrics.items()

@@ -16,6 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from reprise.config.errors import Interrupted, UserError
+from reprise.config.protocol import deviations as deviations_of
 from reprise.config.protocol import digest
 from reprise.data.stream import divide_batch
 from reprise.tracking import directory as directories
@@ -34,6 +35,7 @@ from reprise.training.trainer import (
     build_loggers,
     build_module,
     build_trainer,
+    limits_of,
     prepare_process,
 )
 from reprise.training.world import World, plan_world
@@ -66,6 +68,7 @@ def start(
         Interrupted: the run was asked to stop.
     """
     world = plan_world(values["trainer"])
+    limits_of(values["trainer"])
     divide_batch(values["data"]["batch_size"], world.size, values["data"].get("max_device_batch"))
     experiment = choices.get("experiment")
     name = experiment or choices.get("model") or "run"
@@ -96,32 +99,33 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
 
     Args:
         run_directory: of the run.
-        values: its config, with hardware changes of this session applied.
+        values: its config, perhaps with changes; those of the protocol become deviations from this step on.
         on_start: called with the directory before training begins.
 
     Raises:
         RunError: no such run, or all of its checkpoints are damaged.
     """
     record = read_record(run_directory)
-    if record.state == "finished":
+    if record.state == "finished" and values == record.config:
         log.warning("%s is finished: nothing to do", run_directory)
         return run_directory
     checkpoint = checkpoints.find(run_directory)[0] if checkpoints.read_index(run_directory) else None
     if checkpoint is None:
         log.warning("%s has no checkpoint yet: starting from its beginning", run_directory)
         record.iteration = 0
+    if values != record.config:
+        record.deviations += [{**d, "from_step": record.iteration} for d in deviations_of(record.config, values)]
+        record.config = values
+        directories.write_config(run_directory, values)
     on_start(run_directory)
-    _session(run_directory, record, plan_world(values["trainer"]), checkpoint, values)
+    _session(run_directory, record, plan_world(values["trainer"]), checkpoint)
     return run_directory
 
 
-def _session(
-    run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None, values: dict[str, Any] | None = None
-) -> None:
+def _session(run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None) -> None:
     """One process start of a run, with its entry in the record."""
-    values = values or record.config
     meter = CostMeter(record.cost, world.size)
-    run = Run(run_directory, values, record, meter)
+    run = Run(run_directory, record.config, record, meter)
     first = record.iteration
     session = {
         "start": _now(),

@@ -24,7 +24,15 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 15.0
-_RANK_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE", "PL_GLOBAL_SEED", "PL_SEED_WORKERS")  # fmt: skip
+_RANK_VARIABLES = (
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "NODE_RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "PL_GLOBAL_SEED",
+    "PL_SEED_WORKERS",
+)
 
 
 class WorkerLauncher(_SubprocessScriptLauncher):

@@ -7,6 +7,7 @@ import inspect
 import logging
 import sys
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -98,29 +99,54 @@ def seconds_of(text: str | None) -> float | None:
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
-def build_control(run: Run, datamodule: StreamDataModule, world: World, stop_after: int | None) -> Control:
-    """Read the loop's limits from the trainer config.
+@dataclass(frozen=True)
+class Limits:
+    """When a run validates, logs and ends; None means no limit of that kind."""
+
+    max_steps: int | None
+    max_epochs: int | None
+    max_seconds: float | None
+    val_interval: int
+    log_interval: int
+
+
+def limits_of(settings: dict[str, Any]) -> Limits:
+    """Read the limits from a trainer config.
 
     Raises:
         ConfigError: a limit is not positive, or there is none.
     """
-    settings = run.values["trainer"]
+    found: dict[str, int | None] = {}
     for key in ("max_steps", "max_epochs", "val_check_interval", "log_every_n_steps"):
         value = settings.get(key)
-        if value is not None and not (isinstance(value, int) and value >= 1):
-            raise ConfigError(f"trainer.{key} is {value!r}. Expected a whole number of 1 or more (iterations), or null.")
-    limits = (settings.get("max_steps"), settings.get("max_epochs"), settings.get("max_time"))
-    if all(x is None for x in limits):
+        unlimited = value is None or (value == -1 and key.startswith("max_"))
+        if not unlimited and not (isinstance(value, int) and value >= 1):
+            hint = ", or -1 for no limit" if key.startswith("max_") else ""
+            raise ConfigError(f"trainer.{key} is {value!r}. Expected a whole number of 1 or more{hint}.")
+        found[key] = None if unlimited else value
+    seconds = seconds_of(settings.get("max_time"))
+    if found["max_steps"] is None and found["max_epochs"] is None and seconds is None:
         raise ConfigError("the run would never end. Set trainer.max_steps, trainer.max_epochs or trainer.max_time.")
-    _, accumulate = datamodule.divide_for(world.size)
+    return Limits(
+        found["max_steps"],
+        found["max_epochs"],
+        seconds,
+        found["val_check_interval"] or 1000,
+        found["log_every_n_steps"] or 50,
+    )
+
+
+def build_control(run: Run, datamodule: StreamDataModule, world: World, stop_after: int | None) -> Control:
+    """Build the loop's bookkeeping."""
+    limits = limits_of(run.values["trainer"])
     return Control(
         run,
-        max_steps=limits[0],
-        max_epochs=limits[1],
-        val_interval=settings.get("val_check_interval") or 1000,
-        log_interval=settings.get("log_every_n_steps") or 50,
-        accumulate=accumulate,
-        max_seconds=seconds_of(limits[2]),
+        max_steps=limits.max_steps,
+        max_epochs=limits.max_epochs,
+        val_interval=limits.val_interval,
+        log_interval=limits.log_interval,
+        accumulate=datamodule.divide_for(world.size)[1],
+        max_seconds=limits.max_seconds,
         stop_after=stop_after,
     )
 

@@ -65,4 +65,3 @@ def tune_schedule(
     }
     write_json(path, result)
     return path
-

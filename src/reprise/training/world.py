@@ -43,7 +43,9 @@ def plan_world(trainer: dict[str, Any]) -> World:
     wanted = trainer.get("accelerator") or "auto"
     accelerator = ("gpu" if gpus else "cpu") if wanted == "auto" else wanted
     if accelerator in ("gpu", "cuda") and not gpus:
-        raise ConfigError(f"trainer.accelerator={wanted}, but this machine has no GPU. Use trainer=cpu or trainer=auto.")
+        raise ConfigError(
+            f"trainer.accelerator={wanted}, but this machine has no GPU. Use trainer=cpu or trainer=auto."
+        )
     strategy = trainer.get("strategy") or "auto"
     if not isinstance(strategy, str):
         raise ConfigError("trainer.strategy must be a name, e.g. auto or ddp.")

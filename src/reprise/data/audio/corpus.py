@@ -38,7 +38,7 @@ class Clip:
     text: str = ""
 
 
-def features_signature(features: LogMel) -> dict[str, float | int]:
+def features_signature(features: LogMel) -> dict[str, float | int | str]:
     """The numbers that define the features."""
     return {
         "sample_rate": features.sample_rate,

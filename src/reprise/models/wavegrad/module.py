@@ -194,7 +194,8 @@ class WaveGrad(pl.LightningModule):
         """
         if name not in self.schedules:
             raise ConfigError(
-                f"no schedule is called {name!r}. Expected one of {', '.join(sorted(self.schedules))}, or a list of betas."
+                f"no schedule is called {name!r}. Expected one of {', '.join(sorted(self.schedules))}, or a list of "
+                "betas."
             )
         try:
             self.objective.check(name, self.schedules[name])
@@ -272,8 +273,11 @@ class WaveGrad(pl.LightningModule):
                 raise ConfigError(f"schedule: {error}") from None
         waves = [playable(wave) for wave in self.sample(mels, chosen, seed, keys, on_step=on_step)]
         if (worst := max(share for _, share in waves)) > 0:
-            log.warning("sampling diverged: up to %.1f %% of a clip is not finite and is written as silence. The "
-                        "network is barely trained, or the schedule does not suit it.", 100 * worst)  # fmt: skip
+            log.warning(
+                "sampling diverged: up to %.1f %% of a clip is not finite and is written as silence. The "
+                "network is barely trained, or the schedule does not suit it.",
+                100 * worst,
+            )
         return [wave for wave, _ in waves]
 
     def generate_steps(self, schedule: str | list[float] = "fibonacci25") -> int:

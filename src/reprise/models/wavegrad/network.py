@@ -116,7 +116,7 @@ class FiLM(nn.Module):
 
 
 def modulate(u: Tensor, film: tuple[Tensor, Tensor]) -> Tensor:
-    """gamma * u + xi, then the leaky ReLU that follows it everywhere in a UBlock."""
+    """Gamma * u + xi, then the leaky ReLU that follows it everywhere in a UBlock."""
     gamma, xi = film
     return F.leaky_relu(torch.addcmul(xi, gamma, u), SLOPE)
 
@@ -280,7 +280,7 @@ class WaveGradNetwork(nn.Module):
             films.append(film(d, level))
         u = self.mel_in(mel.transpose(1, 2))
         for ublocks, modulation in zip(self.ublocks, reversed(films), strict=True):
-            for ublock in ublocks:  # type: ignore[union-attr]
+            for ublock in ublocks:  # type: ignore[attr-defined]
                 u = ublock(u, modulation)
         return self.out(u).squeeze(2)
 

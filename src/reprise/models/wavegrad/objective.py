@@ -48,12 +48,14 @@ class ContinuousLevel:
         self.schedule = schedule
 
     def draw(self, segment: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Level between l_{s-1} and l_s; the network is told the level."""
         levels = self.schedule.levels
         upper, lower = levels[segment - 1], levels[segment]
         level = lower + (upper - lower) * position.double()
         return level, level
 
     def condition(self, n: int, level: float) -> float:
+        """The level."""
         return level
 
     def check(self, name: str, schedule: NoiseSchedule) -> None:
@@ -71,15 +73,17 @@ class DiscreteIndex:
         self.schedule = schedule
 
     def draw(self, segment: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Level l_n; the network is told n."""
         return self.schedule.levels[segment], segment.double()
 
     def condition(self, n: int, level: float) -> float:
+        """The step index."""
         return float(n)
 
     def check(self, name: str, schedule: NoiseSchedule) -> None:
+        """Only the schedule of training will do."""
         if schedule != self.schedule:
             raise ValueError(
                 f"schedule {name} differs from the one this model was trained with ({self.schedule}); a discrete-index "
                 "model samples only with its own: choose schedule=train"
             )
-

@@ -152,9 +152,14 @@ class Control(pl.Callback):
         self.pending_validation = False
 
     def on_validation_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
         dataloader_idx: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A signal need not wait for a long validation: the checkpoint before it is there."""
         if self._signal is not None and trainer.world_size == 1 and self.iteration > 0:
             raise interrupted(self._signal, self.iteration)
@@ -172,7 +177,11 @@ class Control(pl.Callback):
     def is_last(self) -> bool:
         """Whether this iteration is the last one."""
         done = self.max_steps is not None and self.iteration >= self.max_steps
-        return done or self._time_is_up or (self.stop_after is not None and self.iteration - self.started_at >= self.stop_after)
+        return (
+            done
+            or self._time_is_up
+            or (self.stop_after is not None and self.iteration - self.started_at >= self.stop_after)
+        )
 
     def seconds(self) -> float:
         """Seconds of training so far, all sessions together."""

@@ -51,9 +51,17 @@ class Progress(ProgressBar):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = [TextColumn("train"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}")]  # fmt: skip
+        columns = [
+            TextColumn("train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        ]
         self._bar = Progress(*columns, console=Console(stderr=True), refresh_per_second=2)
-        self._task = self._bar.add_task("train", total=self.control.max_steps, completed=self.control.iteration, note="")
+        self._task = self._bar.add_task(
+            "train", total=self.control.max_steps, completed=self.control.iteration, note=""
+        )
         self._bar.start()
 
     def on_train_batch_end(

@@ -50,7 +50,7 @@ class Recorder(pl.Callback):
         self._clock = None
         if self.run.record is None or trainer.state.fn != "fit":
             return
-        versions = getattr(pl_module, "metric_versions", dict)()
+        versions: dict[str, int] = getattr(pl_module, "metric_versions", dict)()
         values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         self.run.record.add_metrics(values, self.control.iteration, versions, self.run.monitor, self.run.mode)
         meter = self.run.meter

@@ -73,5 +73,6 @@ def compare(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str | N
             if other is None:
                 return f"step {a['step']}: tensor {name} is gone"
             if other[0] != digest:
-                return f"step {a['step']}: tensor {name} differs (mean magnitude {other[1]:.9g}, the record has {size:.9g})"
+                sizes = f"mean magnitude {other[1]:.9g}, the record has {size:.9g}"
+                return f"step {a['step']}: tensor {name} differs ({sizes})"
     return None
