@@ -113,6 +113,17 @@ def test_a_changed_recording_changes_the_digest(recordings: Path, tmp_path: Path
     assert folder(root, cache).data_digests() != before
 
 
+def test_recordings_can_be_brought_to_one_level(recordings: Path, cache: Path) -> None:
+    data = folder(recordings, cache, peak=0.95)
+    for item in (data.eval_set("test")[i] for i in range(2)):
+        assert float(item["audio"].abs().max()) == pytest.approx(0.95, abs=1e-3)
+        ((name, mel),) = data.read_inputs(recordings / f"{item['id']}.wav")
+        assert name == item["id"]
+        assert torch.allclose(mel[:, : item["mel"].shape[1]], item["mel"], atol=1e-4)
+    with pytest.raises(ConfigError, match="at most 1"):
+        folder(recordings, cache, peak=2.0)
+
+
 def test_missing_places_are_named(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         folder(tmp_path / "nowhere", cache)

@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock
 
 from reprise.config.errors import DataError
-from reprise.data.audio.files import is_pcm16, read_audio
+from reprise.data.audio.files import is_pcm16, read_audio, scale_to_peak
 from reprise.data.download import file_sha256
 from reprise.nn.spectrogram import LogMel
 
@@ -118,8 +118,17 @@ def _digests(clips: Sequence[Clip], cache: Path) -> list[str]:
     return [memory[k] for k in keys]
 
 
-def load_corpus(clips: Sequence[Clip], features: LogMel, cache: Path, resample: bool) -> Corpus:
+def load_corpus(
+    clips: Sequence[Clip], features: LogMel, cache: Path, resample: bool, peak: float | None = None
+) -> Corpus:
     """Open the cached corpus of these clips, building it first where it is missing.
+
+    Args:
+        clips: the recordings.
+        features: to compute.
+        cache: folder of caches.
+        resample: convert recordings of another rate.
+        peak: largest magnitude each clip is scaled to; None leaves levels as recorded.
 
     Raises:
         DataError: no clips, or one of them cannot be read.
@@ -132,27 +141,29 @@ def load_corpus(clips: Sequence[Clip], features: LogMel, cache: Path, resample: 
     for clip, sha in zip(clips, _digests(clips, cache), strict=True):
         contents.update(f"{clip.id}\0{sha}\n".encode())
     digest = contents.hexdigest()
-    key = json.dumps([_FORMAT, digest, resample, features_signature(features)], sort_keys=True)
+    key = json.dumps([_FORMAT, digest, resample, peak, features_signature(features)], sort_keys=True)
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             scratch = folder.with_name(f".{folder.name}.building")
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
-            _build(clips, features, scratch, resample, digest)
+            _build(clips, features, scratch, resample, peak, digest)
             os.replace(scratch, folder)
     return Corpus(folder)
 
 
-def _build(clips: Sequence[Clip], features: LogMel, folder: Path, resample: bool, digest: str) -> None:
+def _build(
+    clips: Sequence[Clip], features: LogMel, folder: Path, resample: bool, peak: float | None, digest: str
+) -> None:
     log.info("reading %d clips and computing their log-mel features, once", len(clips))
     hop = features.hop_length
     # 16-bit sources come back exactly from 16 bits; anything finer keeps float32
-    exact = all(is_pcm16(clip.path, features.sample_rate) for clip in clips)
+    exact = peak is None and all(is_pcm16(clip.path, features.sample_rate) for clip in clips)
     frames: list[int] = []
 
     def read(clip: Clip) -> np.ndarray:
-        audio = read_audio(clip.path, features.sample_rate, resample)
+        audio = scale_to_peak(read_audio(clip.path, features.sample_rate, resample), peak)
         return audio[: len(audio) // hop * hop] if len(audio) >= hop else np.pad(audio, (0, hop - len(audio)))
 
     with (

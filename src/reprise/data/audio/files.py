@@ -52,6 +52,14 @@ def read_audio(path: Path, sample_rate: int, resample: bool = False) -> np.ndarr
     return np.asarray(audio, dtype=np.float32)
 
 
+def scale_to_peak(audio: np.ndarray, peak: float | None) -> np.ndarray:
+    """Scale a waveform so that its largest magnitude is `peak`; None, and silence, leave it as it is."""
+    largest = float(np.abs(audio).max(initial=0.0))
+    if peak is None or largest == 0.0:
+        return audio
+    return np.asarray(audio * (peak / largest), dtype=np.float32)
+
+
 def is_pcm16(path: Path, sample_rate: int) -> bool:
     """Whether a file holds 16-bit samples at this rate, so that nothing is lost in 16 bits."""
     import soundfile
@@ -72,13 +80,14 @@ def write_audio(path: Path, audio: Tensor, sample_rate: int) -> Path:
     return path
 
 
-def read_mel(path: Path, features: LogMel, resample: bool = False) -> Tensor:
+def read_mel(path: Path, features: LogMel, resample: bool = False, peak: float | None = None) -> Tensor:
     """Read the conditioning of one file: a sound (its features are computed) or a ready mel.
 
     Args:
         path: wav or flac, or npy/npz holding one (n_mels, frames) array made with `features`.
         features: the features the model was trained with.
         resample: convert sounds of another rate.
+        peak: level that sounds are scaled to, as in training.
 
     Returns:
         (n_mels, frames).
@@ -87,7 +96,7 @@ def read_mel(path: Path, features: LogMel, resample: bool = False) -> Tensor:
         DataError: of another kind or shape, too short, silent, or not finite.
     """
     if path.suffix.lower() in SOUND:
-        audio = torch.from_numpy(read_audio(path, features.sample_rate, resample))
+        audio = torch.from_numpy(scale_to_peak(read_audio(path, features.sample_rate, resample), peak))
         if features.frames(len(audio)) < 1:
             raise DataError(f"{path} has {len(audio)} samples, less than one frame of {features.hop_length}.")
         if not audio.any():

@@ -98,6 +98,8 @@ class SpeechDataModule(StreamDataModule):
         split_seed: decides which clips are held out.
         val_seconds: seconds of each validation clip to generate during training.
         resample: convert recordings of another sample rate instead of refusing them.
+        peak: largest magnitude each recording is scaled to; None leaves levels as recorded. Quiet recordings drown in
+            noise levels that suit full-scale speech.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class SpeechDataModule(StreamDataModule):
         limit_val: int | None = None,
         limit_test: int | None = None,
         resample: bool = False,
+        peak: float | None = None,
     ) -> None:
         super().__init__(batch_size, seed, num_workers, max_device_batch, eval_batch_size, limit_val, limit_test)
         for name, value in (("crop_frames", crop_frames), ("crops_per_clip", crops_per_clip)):
@@ -133,7 +136,10 @@ class SpeechDataModule(StreamDataModule):
         self.test_clips = test_clips
         self.split_seed = split_seed
         self.val_seconds = val_seconds
+        if peak is not None and not 0.0 < peak <= 1.0:
+            raise ConfigError(f"data.peak is {peak}. Expected more than 0 and at most 1, or null.")
         self.resample = resample
+        self.peak = peak
         self.corpus: Corpus | None = None
         self.splits: dict[str, list[int]] = {}
 
@@ -143,12 +149,12 @@ class SpeechDataModule(StreamDataModule):
 
     def prepare_data(self) -> None:
         """Fetch or make the recordings and compute their features, once per machine."""
-        load_corpus(self.clips(), self.features, self.cache, self.resample)
+        load_corpus(self.clips(), self.features, self.cache, self.resample, self.peak)
 
     def setup(self, stage: str) -> None:
         """Open the corpus and split it."""
         if self.corpus is None:
-            self.corpus = load_corpus(self.clips(), self.features, self.cache, self.resample)
+            self.corpus = load_corpus(self.clips(), self.features, self.cache, self.resample, self.peak)
             self.splits = self._split(len(self.corpus))
 
     def _split(self, count: int) -> dict[str, list[int]]:
@@ -201,7 +207,7 @@ class SpeechDataModule(StreamDataModule):
 
     def read_inputs(self, path: Path) -> Iterable[tuple[str, Tensor]]:
         """Log-mel (n_mels, frames) of each sound or mel file that `path` stands for."""
-        return [(file.stem, read_mel(file, self.features, self.resample)) for file in input_files(path)]
+        return [(file.stem, read_mel(file, self.features, self.resample, self.peak)) for file in input_files(path)]
 
     def write_sample(self, name: str, sample: Tensor, folder: Path) -> Path:
         """Write a waveform (T,) as wav."""
