@@ -363,6 +363,40 @@ def test_sweeps_in_one_process_are_refused(capsys: pytest.CaptureFixture[str]) -
     assert main(["train", "model=wavegrad", "seed=0,1"]) == 2
 
 
+def test_a_full_disk_ends_the_run_with_the_last_checkpoint_intact(
+    tmp_path: Path, small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = checkpoints.commit
+
+    def full(scratch: Path, directory: Path, step: int) -> checkpoints.Entry:
+        if step == 4:
+            raise OSError(28, "No space left on device")
+        return whole(scratch, directory, step)
+
+    monkeypatch.setattr(checkpoints, "commit", full)
+    assert main(["train", *small(tmp_path, "logger=csv")]) == 1
+    run = only_run(tmp_path)
+    message = capsys.readouterr().err
+    assert "the disk is full" in message
+    assert "step-00000003.ckpt (step 3) is intact" in message
+    assert f"resume={run}" in message
+    assert not list((run / "checkpoints").glob(".step-*"))
+    monkeypatch.undo()
+    assert main(["train", f"resume={run}"]) == 0
+    assert read_record(run).state == "finished"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiling_keeps_the_names_of_the_weights(small: Small, tmp_path: Path) -> None:
+    from reprise.config.compose import compose_config
+    from reprise.training.trainer import build_module
+
+    values = compose_config(small(tmp_path)).values
+    plain, compiled = build_module(values), build_module({**values, "compile": True})
+    assert list(compiled.state_dict()) == list(plain.state_dict())
+    assert compiled.network._compiled_call_impl is not None  # type: ignore[union-attr]
+
+
 def test_lightning_module_state_is_typed(finished_run: Path) -> None:
     content: dict[str, Any] = checkpoints.load(checkpoints.find(finished_run)[0])
     assert content["global_step"] == 6

@@ -81,7 +81,13 @@ def start_logging() -> None:
     """Messages of reprise from INFO on, of libraries from WARNING on, to stderr."""
     import logging
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    def wanted(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or record.name.startswith("reprise")
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(wanted)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("reprise").setLevel(logging.INFO)
 
 

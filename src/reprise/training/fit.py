@@ -15,7 +15,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from reprise.config.errors import Interrupted, UserError
+from reprise.config.errors import Interrupted, RunError, UserError
 from reprise.config.protocol import deviations as deviations_of
 from reprise.config.protocol import digest
 from reprise.data.stream import divide_batch
@@ -214,11 +214,14 @@ def fit_process(
         trainer.callbacks.insert(0, _Books(run, loggers))  # type: ignore[attr-defined]
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
-        except BaseException:
+        except BaseException as error:
             if isinstance(strategy, WorkerDDP):
+                launcher = strategy.launcher
+                # a worker that died is the cause of an error here, unless the error says what went wrong itself
+                dead = launcher.dead_worker() if isinstance(launcher, WorkerLauncher) else None
                 strategy.stop_workers()
-                if isinstance(strategy.launcher, WorkerLauncher) and (dead := strategy.launcher.dead_worker()):
-                    log.error("%s", dead)
+                if dead and not isinstance(error, UserError):
+                    raise RunError(dead) from error
             raise
 
 

@@ -24,6 +24,7 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 
 log = logging.getLogger(__name__)
 _GRACE_SECONDS = 15.0
+_INTERRUPTED = 75
 _RANK_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
@@ -68,7 +69,7 @@ class WorkerLauncher(_SubprocessScriptLauncher):
     def dead_worker(self) -> str | None:
         """Say which worker failed, with the end of its log."""
         for rank, process in enumerate(self.procs, 1):
-            if process.poll() not in (None, 0):
+            if process.poll() not in (None, 0, _INTERRUPTED):
                 path = self.directory / "logs" / f"rank{rank}.log"
                 tail = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
                 return f"rank {rank} ended with code {process.returncode}; see {path}: {' | '.join(tail)}"

@@ -97,11 +97,12 @@ def read_mel(path: Path, features: LogMel, resample: bool = False, peak: float |
     """
     if path.suffix.lower() in SOUND:
         audio = torch.from_numpy(scale_to_peak(read_audio(path, features.sample_rate, resample), peak))
-        if features.frames(len(audio)) < 1:
+        whole = features.frames(len(audio)) * features.hop_length  # as in a corpus: no part of a frame
+        if whole == 0:
             raise DataError(f"{path} has {len(audio)} samples, less than one frame of {features.hop_length}.")
         if not audio.any():
             raise DataError(f"{path} is silent: every sample is zero.")
-        return features(audio)  # type: ignore[no-any-return]
+        return features(audio[:whole])
     if path.suffix.lower() not in MEL:
         raise DataError(f"{path} has an unknown type. Expected one of {', '.join(SOUND + MEL)}.")
     try:
