@@ -386,6 +386,15 @@ def test_a_full_disk_ends_the_run_with_the_last_checkpoint_intact(
     assert read_record(run).state == "finished"
 
 
+def test_two_sessions_of_one_run_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from filelock import FileLock
+
+    with FileLock(run / ".lock"):
+        assert main(["train", f"resume={run}", "trainer.max_steps=8"]) == 1
+    assert "another process" in capsys.readouterr().err
+    assert read_record(run).state == "finished"
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiling_keeps_the_names_of_the_weights(small: Small, tmp_path: Path) -> None:
     from reprise.config.compose import compose_config

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from filelock import FileLock, Timeout
 
 from reprise.config.errors import Interrupted, RunError, UserError
 from reprise.config.protocol import deviations as deviations_of
@@ -109,8 +110,11 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
     if record.state == "finished" and values == record.config:
         log.warning("%s is finished: nothing to do", run_directory)
         return run_directory
-    checkpoint = checkpoints.find(run_directory)[0] if checkpoints.read_index(run_directory) else None
-    if checkpoint is None:
+    checkpoint = None
+    if checkpoints.read_index(run_directory):
+        checkpoint, entry = checkpoints.find(run_directory)
+        record.iteration = entry.step
+    else:
         log.warning("%s has no checkpoint yet: starting from its beginning", run_directory)
         record.iteration = 0
     if values != record.config:
@@ -123,7 +127,22 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
 
 
 def _session(run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None) -> None:
-    """One process start of a run, with its entry in the record."""
+    """One process start of a run, with its entry in the record; no two sessions of a run at a time."""
+    lock = FileLock(run_directory / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise RunError(
+            f"{run_directory} is being trained by another process (pid {record.sessions[-1].get('pid')} on "
+            f"{record.sessions[-1].get('host')}). Wait for it, or stop it first."
+        ) from None
+    try:
+        _locked_session(run_directory, record, world, checkpoint)
+    finally:
+        lock.release()
+
+
+def _locked_session(run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None) -> None:
     meter = CostMeter(record.cost, world.size)
     run = Run(run_directory, record.config, record, meter)
     first = record.iteration
