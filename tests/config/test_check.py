@@ -41,6 +41,14 @@ MODEL = ["model=wavegrad"]
         ([*MODEL, "model._target_=torch.hub.load"], ["torch.hub.load", "may not build"]),
         ([*MODEL, "model._target_=reprise.models.wavegrad.module.WaveGard"], ["does not exist", "WaveGrad"]),
         ([*MODEL, "model.optimizer._target_=torch.optim.Adma"], ["does not exist", "torch.optim.Adam"]),
+        ([*MODEL, "model.network=5"], ["model.network", "WaveGradNetwork"]),
+        ([*MODEL, "model.network=null"], ["model.network", "WaveGradNetwork"]),
+        ([*MODEL, "model.optimizer.lr=abc"], ["model.optimizer.lr", "float"]),
+        ([*MODEL, "seed=99999999999"], ["seed", "2^32"]),
+        ([*MODEL, "+logger.wandb.api_key=abc"], ["api_key", "secret"]),
+        ([*MODEL, "model._target_=reprise.cli.main.main"], ["may not build"]),
+        ([*MODEL, "data._target_=reprise.data.audio.files.write_audio"], ["may not build"]),
+        ([*MODEL, "data._target_=reprise.data.audio.corpus.np.save"], ["does not exist"]),
         ([*MODEL, "~model.features"], ["model.features is missing", "WaveGrad"]),
         ([*MODEL, "model.seed=[1,2"], ["cannot be parsed", "key=value"]),
         ([*MODEL, "model.optimizer.lr=${nothing}"], ["nothing"]),
@@ -154,9 +162,12 @@ def test_allowed_targets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_imported_by_an_allowed_module_are_not_thereby_allowed() -> None:
     values = compose_config(MODEL).values
-    values["model"] = {"_target_": "reprise.tracking.provenance.subprocess.run"}
-    with pytest.raises(ConfigError, match="does not exist"):
-        check_config(values)
+    for target in ("reprise.training.callbacks.progress.sys.exit", "reprise.data.audio.corpus.shutil.rmtree"):
+        values["model"] = {"_target_": target}
+        with pytest.raises(ConfigError, match="does not exist"):
+            check_config(values)
+        with pytest.raises(ConfigError, match="REPRISE_ALLOW"):
+            instantiate(values["model"])
 
 
 def test_function_parameters_are_checked() -> None:

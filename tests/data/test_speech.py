@@ -124,6 +124,19 @@ def test_recordings_can_be_brought_to_one_level(recordings: Path, cache: Path) -
         folder(recordings, cache, peak=2.0)
 
 
+def test_no_recording_is_lost_to_another_of_its_name(recordings: Path, tmp_path: Path, cache: Path) -> None:
+    for part in ("a", "b"):
+        shutil.copytree(recordings, tmp_path / "set" / part)
+    data = folder(tmp_path / "set", cache)
+    assert len(data.clips()) == 16
+    assert data.clips()[0].id == "a/clip0"
+    shutil.copy(tmp_path / "set" / "a" / "clip0.wav", tmp_path / "set" / "a" / "clip0.flac")
+    with pytest.raises(DataError, match="both called 'a/clip0'"):
+        data.clips()
+    with pytest.raises(ConfigError, match="data=speech_folder"):
+        SyntheticSpeech(features(), 24, 4, 0, str(cache), root=str(tmp_path)).clips()
+
+
 def test_missing_places_are_named(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         folder(tmp_path / "nowhere", cache)

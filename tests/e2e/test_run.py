@@ -249,6 +249,12 @@ def test_finished_run_has_nothing_to_resume_but_can_be_extended(run: Path, capsy
         ("trainer.max_steps=-1", 2, "never end"),
         ("trainer.max_time=40min", 2, "DD:HH:MM:SS"),
         ("data.root=/nowhere", 1, "is not a folder"),
+        ("data.batch_size=0", 2, "Expected 1 or more"),
+        ("model.optimizer.lr=-1", 2, "refused its settings"),
+        ("model.validation_schedule=nope", 2, "no schedule is called"),
+        ("trainer.accelerator=tpu", 2, "Expected auto, cpu or gpu"),
+        ("trainer.precision=16-mixed", 2, "bf16-mixed"),
+        ("+trainer.limit_train_batches=3", 2, "use trainer.max_steps"),
     ],
 )
 def test_impossible_runs_are_refused(
@@ -256,9 +262,9 @@ def test_impossible_runs_are_refused(
 ) -> None:
     import torch
 
-    if "gpu" in word and torch.cuda.is_available():
+    if "=gpu" in word and torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    more = ["trainer=ddp", "trainer.accelerator=cpu"] if "batch_size" in word else []
+    more = ["trainer=ddp", "trainer.accelerator=cpu"] if word == "data.batch_size=5" else []
     assert main(["train", *small(tmp_path, *more, word, "logger=none")]) == code
     assert message in capsys.readouterr().err
     runs = list(tmp_path.rglob("run.json"))
@@ -361,6 +367,78 @@ def test_sweeps_in_one_process_are_refused(capsys: pytest.CaptureFixture[str]) -
     assert main(["train", "-m", "model=wavegrad", "seed=0,1"]) == 2
     assert "one command per point" in capsys.readouterr().err
     assert main(["train", "model=wavegrad", "seed=0,1"]) == 2
+
+
+def test_killed_in_the_last_validation_it_trains_no_step_more(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The checkpoint of the last iteration is written before its validation."""
+    record = read_record(run)
+    before = checkpoints.load(checkpoints.find(run)[0])["state_dict"]
+    record.state = "running"
+    record.write(run)
+    assert main(["train", f"resume={run}"]) == 0
+    path, entry = checkpoints.find(run)
+    assert entry.step == 6
+    assert all(bool((v == before[k]).all()) for k, v in checkpoints.load(path)["state_dict"].items())
+    rows = read_metrics(run)
+    assert [s for s, n, _ in rows if n == "val/ls_mse"] == [3, 6]
+    assert read_record(run).sessions[-1]["from_step"] == 6
+
+
+def test_what_a_validation_draws_stays_drawn_after_a_resume(run: Path, tmp_path: Path, small: Small) -> None:
+    """Random states come back before the validation that a checkpoint was saved before."""
+    import torch
+
+    from reprise.models.wavegrad.module import WaveGrad
+
+    plain = WaveGrad.validation_step
+
+    def drawing(self: WaveGrad, batch: Any, batch_idx: int) -> None:
+        torch.rand(3)
+        plain(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WaveGrad, "validation_step", drawing)
+        words = ["logger=csv", "callbacks.checkpoint.every_n_steps=null"]
+        assert main(["train", *small(tmp_path / "a", *words)]) == 0
+        assert main(["train", *small(tmp_path / "b", *words, "trainer.max_steps=3")]) == 0
+        second = only_run(tmp_path / "b")
+        assert main(["train", f"resume={second}", "trainer.max_steps=6"]) == 0
+    states = [
+        checkpoints.load(checkpoints.find(d)[0])["callbacks"]["RandomStates"]["ranks"][0]["torch"]
+        for d in (only_run(tmp_path / "a"), second)
+    ]
+    assert torch.equal(*states)
+
+
+def test_generate_never_overwrites_its_input(run: Path, recordings: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(recordings, tmp_path / "in"))
+    before = (folder / "clip0.wav").read_bytes()
+    assert main(["generate", str(run), f"input={folder}/clip0.wav", f"out={folder}"]) == 2
+    assert main(["generate", str(run), f"input={folder}", f"out={folder}"]) == 2
+    assert (folder / "clip0.wav").read_bytes() == before
+    shutil.copy(folder / "clip0.wav", folder / "clip0.flac")
+    assert main(["generate", str(run), f"input={folder}"]) == 2
+
+
+def test_a_run_directory_cannot_run_code(run: Path, recordings: Path) -> None:
+    import yaml
+
+    values = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    target = run / "evil.npy"
+    values["allow"] = ["numpy"]
+    for name in ("numpy.save", "reprise.data.audio.corpus.np.save", "reprise.tracking.files.write_atomic"):
+        values["data"]["features"] = {
+            "_target_": name,
+            "file": str(target),
+            "arr": [1],
+            "path": str(target),
+            "text": "x",
+        }
+        (run / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        for words in (["evaluate", str(run)], ["generate", str(run), f"input={recordings}"], ["verify", str(run)]):
+            assert main(words) == 2, (name, words)
+        assert main(["train", f"resume={run}", "trainer.max_steps=9"]) == 2
+    assert not target.exists()
 
 
 def test_a_full_disk_ends_the_run_with_the_last_checkpoint_intact(

@@ -132,11 +132,23 @@ def test_cost_adds_up_over_sessions() -> None:
         ("WANDB_API_KEY=0123456789 python", "WANDB_API_KEY=*** python"),
         ("+my.token: xyz", "+my.token: ***"),
         ("password=hunter2", "password=***"),
+        ('WANDB_API_KEY = "abc123"', 'WANDB_API_KEY = "***"'),
+        ('{"api_key": "abc123"}', '{"api_key": "***"}'),
+        ("wandb login --token abc", "wandb login --token ***"),
+        ("Authorization: Bearer abc", "Authorization: Bearer ***"),
         ("model.seed=1", "model.seed=1"),
     ],
 )
 def test_secrets_are_redacted(text: str, expected: str) -> None:
     assert provenance.redact(text) == expected
+
+
+def test_patches_keep_harmless_code() -> None:
+    assert (
+        provenance.redact("for token in tokens:\n    x: token = y", code=True)
+        == "for token in tokens:\n    x: token = y"
+    )
+    assert provenance.redact('API_KEY = "abc123"', code=True) == 'API_KEY = "***"'
 
 
 def test_source_digest_sees_code_and_not_its_dress(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_restored_weights(run: Path) -> None:
     with pytest.raises(RunError, match="does not fit"):
         restore(run, values)
     values["model"]["_target_"] = "os.system"
-    with pytest.raises(ConfigError, match="may not build"):
+    with pytest.raises(ConfigError, match="may not be built"):
         restore(run, values)
 
 

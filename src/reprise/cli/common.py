@@ -114,9 +114,15 @@ def apply_to(values: dict[str, Any], changes: dict[str, Any], what: str) -> dict
 
     from reprise.config.check import check_config
     from reprise.config.compose import dotted_keys
+    from reprise.config.schema import GROUPS
 
     changed = copy.deepcopy(values)
     for key, value in changes.items():
+        if key in GROUPS:
+            raise ConfigError(
+                f"{key}={value} cannot be chosen here: the groups of {what} are fixed. Set single values instead, e.g. "
+                "trainer.devices=2 or trainer.max_steps=2000."
+            )
         *parents, leaf = key.split(".")
         node: Any = changed
         for name in parents:

@@ -70,4 +70,7 @@ def check_generate_options(values: dict[str, object], options: dict[str, object]
         signature(target)
     except Unresolvable:
         raise ConfigError(f"{target.removesuffix('.generate')} has no generate(): it makes no samples.") from None
-    check_parameters(target, options, "generate")
+    check_parameters(target, options, "generate", hidden=("mels", "keys", "on_step"))
+    seed = options.get("seed", 0)
+    if isinstance(seed, int) and seed < 0:
+        raise ConfigError(f"seed is {seed}. Expected 0 or more.")

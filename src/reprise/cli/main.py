@@ -6,6 +6,7 @@ A verb module has USAGE (its --help, printed without importing anything heavy) a
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 VERBS = {
@@ -55,8 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     module = importlib.import_module(f"reprise.cli.{verb.replace('-', '_')}")
     if any(w in ("-h", "--help") for w in rest):
-        print(module.USAGE.strip())
-        return 0
+        return guarded(lambda _: print(module.USAGE.strip(), flush=True) or 0, rest)
     return guarded(module.run, rest)
 
 
@@ -73,7 +73,11 @@ def guarded(run: object, arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader of our output is gone, and that is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
 
 

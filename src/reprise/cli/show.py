@@ -87,8 +87,8 @@ def _show_run(directory: Path) -> int:
             f"{evaluation['examples']} examples"
         )
         print(metric_table(evaluation["metrics"]))
-    if record.experiment:
-        print(f"\n{len(record.deviations)} deviations from {record.experiment}")
+    if record.experiment or record.deviations:
+        print(f"\n{len(record.deviations)} deviations from {record.experiment or 'its first config'}")
         for d in record.deviations:
             print(f"  {d['key']:<40} {format_value(d['protocol'])}  ->  {format_value(d['run'])}")
     return 0

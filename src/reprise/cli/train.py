@@ -42,6 +42,8 @@ def run(arguments: list[str]) -> int:
     if any(a.startswith("-") for a in arguments):
         return _hydra(arguments)
     if given := [a for a in arguments if a.startswith("resume=") and a != "resume=null"]:
+        if given[-1] == "resume=":
+            raise ConfigError("resume= names no run. Expected resume=RUN_DIR.")
         return _resume(Path(given[-1].partition("=")[2]), [a for a in arguments if not a.startswith("resume=")])
     return _train(arguments)
 
@@ -86,7 +88,8 @@ def _report(directory: Path) -> int:
             best = f"  (best {entry['best']:.6g} at step {entry['best_step']})" if "best" in entry else ""
             print(f"  {name} {float(entry['value']):.6g}{best}")
     if record.deviations:
-        print(f"  {len(record.deviations)} deviations from {record.experiment}: reprise show {directory}")
+        base = record.experiment or "its first config"
+        print(f"  {len(record.deviations)} deviations from {base}: reprise show {directory}")
     return 0
 
 
@@ -107,6 +110,7 @@ def _hydra(arguments: list[str]) -> int:
         if code := guarded(_train, overrides):
             sys.exit(code)
 
-    sys.argv = [sys.argv[0], *arguments]
+    # Hydra's parser wants key=value words together
+    sys.argv = [sys.argv[0], *(a for a in arguments if "=" in a), *(a for a in arguments if "=" not in a)]
     task()
     return 0

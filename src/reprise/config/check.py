@@ -10,23 +10,38 @@ from __future__ import annotations
 import ast
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from reprise.config.errors import ConfigError, nearest, suggest
+from reprise.config.protocol import flatten
 from reprise.config.schema import COLLECTIONS, PathsConfig, TrainConfig
 from reprise.config.signatures import Signature, Unresolvable, public_names, signature
 from reprise.config.types import accepts, describe
 
-# torch is large and some of it runs files or commands: only the rooms configs need are open.
+# Only the rooms that configs need are open; torch, lightning and this package also have functions that run or write.
 ALLOWED = (
-    "reprise.",
+    "reprise.models.",
+    "reprise.data.",
+    "reprise.diffusion.",
+    "reprise.metrics.",
+    "reprise.nn.",
+    "reprise.tracking.metrics_log.",
+    "reprise.tracking.wandb.",
+    "reprise.training.callbacks.",
     "torch.optim.",
     "torch.nn.",
     "torch.utils.data.",
-    "pytorch_lightning.",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.trainer.trainer.Trainer",
+    "pytorch_lightning.callbacks.",
+    "pytorch_lightning.loggers.",
     "torchmetrics.",
 )
+# Elsewhere a target has to be a class: functions may write files.
+_FUNCTIONS = ("reprise.diffusion.", "reprise.nn.", "torch.")
+_SECRET = re.compile(r"(?i)(api_?key|token|secret|passw(or)?d)$")
 _HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
 
 # Parameters that code passes to these targets, so that a config need not.
@@ -40,10 +55,32 @@ def user_allowed() -> list[str]:
     return [p.strip() for p in os.environ.get("REPRISE_ALLOW", "").split(",") if p.strip()]
 
 
+def trust(packages: Sequence[str]) -> None:
+    """Let this process and those it starts build classes of further packages, as if REPRISE_ALLOW listed them."""
+    os.environ["REPRISE_ALLOW"] = ",".join(dict.fromkeys([*user_allowed(), *packages]))
+
+
 def is_allowed(target: str, extra: Sequence[str] = ()) -> bool:
     """Whether a dotted name lies in a package that configs may build objects of."""
     prefixes = (*ALLOWED, *(f"{p.rstrip('.')}." for p in (*extra, *user_allowed())))
     return target.startswith(prefixes)
+
+
+def find_target(target: str, allow: Sequence[str] = ()) -> Signature:
+    """Find the class or function that a target names, if configs may build it.
+
+    Raises:
+        Unresolvable: there is none.
+        PermissionError: it, or what it re-exports, lies outside the open rooms, or it is a function that is not open.
+    """
+    if not is_allowed(target, allow):
+        raise PermissionError(target)
+    extra = tuple(f"{p.rstrip('.')}." for p in (*allow, *user_allowed()))
+    found = signature(target)
+    trusted = target.startswith(extra) if extra else False
+    if not trusted and not (is_allowed(found.target) and (found.is_class or found.target.startswith(_FUNCTIONS))):
+        raise PermissionError(found.target)
+    return found
 
 
 def check_config(values: dict[str, Any], where: Where | None = None, allow: Sequence[str] = ()) -> None:
@@ -63,8 +100,14 @@ def check_config(values: dict[str, Any], where: Where | None = None, allow: Sequ
     _check_section(values["paths"], PathsConfig, "paths.", where)
     if values["monitor_mode"] not in ("min", "max"):
         raise _wrong("monitor_mode", values["monitor_mode"], "one of 'min', 'max'", where)
-    if values["seed"] < 0:
-        raise _wrong("seed", values["seed"], "a whole number of 0 or more", where)
+    if not 0 <= values["seed"] < 2**32:
+        raise _wrong("seed", values["seed"], "a whole number of 0 or more, below 2^32", where)
+    for key, value in flatten(values):
+        if isinstance(value, str) and _SECRET.search(key):
+            raise ConfigError(
+                f"{key} (from {where(key)}) looks like a secret. Configs are stored and uploaded: set it in "
+                "the environment instead, e.g. WANDB_API_KEY."
+            )
     for group in ("model", "data", "trainer"):
         if "_target_" not in values[group]:
             raise ConfigError(f"{group} (from {where(group)}) has no _target_. Expected the class to build.")
@@ -110,13 +153,15 @@ def _check_mandatory(node: Any, prefix: str, where: Where) -> None:
 def _read_signature(target: Any, key: str, where: Where, allow: Sequence[str]) -> Signature:
     if not isinstance(target, str):
         raise _wrong(f"{key}._target_", target, "the dotted name of a class or function", where)
-    if not is_allowed(target, allow):
-        raise ConfigError(
-            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which configs may not build. Allowed: "
-            f"{', '.join(a + '*' for a in ALLOWED)}, and packages listed in `allow` or in REPRISE_ALLOW."
-        )
     try:
-        found = signature(target)
+        return find_target(target, allow)
+    except PermissionError as error:
+        real = "" if str(error) == target else f" (that is {error})"
+        raise ConfigError(
+            f"{key}._target_ (from {where(key + '._target_')}) names {target}{real}, which configs may not build. "
+            "Expected a class of reprise's models, data, metrics or callbacks, of torch.optim, torch.nn, lightning or "
+            "torchmetrics, or of a package listed in `allow` or REPRISE_ALLOW."
+        ) from None
     except (Unresolvable, SyntaxError):
         module, _, name = target.rpartition(".")
         near = nearest(name, public_names(module))
@@ -124,12 +169,6 @@ def _read_signature(target: Any, key: str, where: Where, allow: Sequence[str]) -
         raise ConfigError(
             f"{key}._target_ (from {where(key + '._target_')}) names {target}, which does not exist. {hint}"
         ) from None
-    if not is_allowed(found.target, allow):
-        raise ConfigError(
-            f"{key}._target_ (from {where(key + '._target_')}) names {target}, which is {found.target}; "
-            "configs may not build that."
-        )
-    return found
 
 
 def _check_node(node: dict[str, Any], key: str, where: Where, allow: Sequence[str]) -> None:
@@ -169,16 +208,16 @@ def _check_inside(value: Any, key: str, where: Where, allow: Sequence[str]) -> N
             _check_inside(inner, f"{key}.{i}", where, allow)
 
 
-def check_parameters(target: str, given: dict[str, Any], what: str) -> None:
-    """Check `key=value` words against the keyword parameters of a function, e.g. a module's `generate`.
+def check_parameters(target: str, given: dict[str, Any], what: str, hidden: Sequence[str] = ()) -> None:
+    """Check `key=value` words against the parameters of a function, e.g. a module's `generate`; code passes `hidden`.
 
     Raises:
         ConfigError: a name is no parameter, or a value is not of its annotated type.
     """
-    sig = signature(target)
+    options = {n: p for n, p in signature(target).parameters.items() if n not in hidden}
     for name, value in given.items():
-        if name not in sig.parameters:
-            raise ConfigError(f"{name} is not an option of {what}. {suggest(name, sig.parameters)}")
-        parameter = sig.parameters[name]
+        if name not in options:
+            raise ConfigError(f"{name} is not an option of {what}. {suggest(name, options)}")
+        parameter = options[name]
         if not accepts(value, parameter.annotation, parameter.module):
             raise _wrong(name, value, describe(parameter), lambda key: "the command line")

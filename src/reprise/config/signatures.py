@@ -35,11 +35,13 @@ class Signature:
         target: dotted name of the definition that was found, after following re-exports.
         parameters: by name, `self` left out.
         open: it takes **kwargs, so names cannot be checked.
+        is_class: it is a class, not a function.
     """
 
     target: str
     parameters: dict[str, Parameter] = field(default_factory=dict)
     open: bool = False
+    is_class: bool = True
 
 
 @functools.cache
@@ -230,7 +232,7 @@ def signature(target: str) -> Signature:
         parameters, is_open = _from_arguments(node.args, module, skip_first=is_method and not static)
     else:
         raise Unresolvable(target)
-    return Signature(f"{module}.{node.name}", parameters, is_open)
+    return Signature(f"{module}.{node.name}", parameters, is_open, isinstance(node, ast.ClassDef))
 
 
 def public_names(module: str) -> list[str]:

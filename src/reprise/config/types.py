@@ -82,7 +82,7 @@ def _accepts_one(value: Any, node: ast.expr, module: str) -> bool | None:
                 return False
             inner = _members(node.slice)
             return all(accepts(v, inner[1], module) for v in value.values()) if len(inner) == 2 else True
-        return None
+        return False if head == "Callable" and not isinstance(value, (dict, list)) else None
     name = _name(node)
     if name in _SCALARS:
         if isinstance(value, bool) and name != "bool":
@@ -92,7 +92,20 @@ def _accepts_one(value: Any, node: ast.expr, module: str) -> bool | None:
         return isinstance(value, list)
     if name in _MAPPINGS:
         return isinstance(value, dict)
-    return None
+    return None if isinstance(value, (dict, list)) or not _is_class(node, module) else False
+
+
+def _is_class(node: ast.expr, module: str) -> bool:
+    """Whether an annotation names a class whose objects no plain scalar can stand for (enumerations excepted)."""
+    if _name(node) == "Callable":
+        return True
+    if not isinstance(node, ast.Name):
+        return False
+    try:
+        _, definition = locate(module, node.id)
+    except (Unresolvable, SyntaxError):
+        return False
+    return isinstance(definition, ast.ClassDef) and not any("Enum" in ast.unparse(b) for b in definition.bases)
 
 
 def accepts(value: Any, annotation: ast.expr | None, module: str) -> bool:

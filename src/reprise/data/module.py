@@ -83,6 +83,10 @@ class StreamDataModule(pl.LightningDataModule):
         """Read what a model is to be conditioned on from a file or folder: (name, conditioning) pairs."""
         raise ConfigError(f"{type(self).__name__} offers no input to generate from.")
 
+    def sample_path(self, name: str, folder: Path) -> Path:
+        """Where `write_sample` puts a sample."""
+        raise ConfigError(f"{type(self).__name__} cannot write samples.")
+
     def write_sample(self, name: str, sample: Any, folder: Path) -> Path:
         """Write one generated sample in this data's own format and return its path."""
         raise ConfigError(f"{type(self).__name__} cannot write samples.")

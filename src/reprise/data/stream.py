@@ -36,6 +36,8 @@ def divide_batch(batch_size: int, world_size: int, max_device_batch: int | None)
     Raises:
         ConfigError: the batch does not divide; the message lists what does.
     """
+    if batch_size < 1:
+        raise ConfigError(f"data.batch_size is {batch_size}. Expected 1 or more.")
     if batch_size % world_size:
         below, above = batch_size // world_size * world_size, -(-batch_size // world_size) * world_size
         fitting = [str(d) for d in range(1, min(batch_size, 64) + 1) if batch_size % d == 0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from reprise.config.check import check_config
 from reprise.config.errors import RunError
 from reprise.tracking.files import write_atomic
 
@@ -47,10 +48,11 @@ def write_config(directory: Path, values: dict[str, Any]) -> None:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """Read the resolved config of a run.
+    """Read and check the resolved config of a run; it is trusted no further than the user's own list of packages.
 
     Raises:
         RunError: it is missing or no mapping.
+        ConfigError: it does not fit this version, or names classes that configs may not build.
     """
     path = directory / CONFIG
     try:
@@ -59,4 +61,6 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise RunError(f"{path} cannot be read: {error}. Expected the resolved config of a run.") from None
     if not isinstance(values, dict):
         raise RunError(f"{path} holds no config.")
+    values["allow"] = []
+    check_config(values, lambda key: str(path))
     return values

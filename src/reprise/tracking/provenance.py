@@ -17,12 +17,24 @@ from typing import Any
 from reprise import __version__
 from reprise.config.paths import PACKAGE, checkout
 
-_SECRET = re.compile(r"(?i)([\w.]*(?:api_?key|token|secret|passw(?:or)?d)[\w.]*[=:]\s*)\S+")
+_NAME = r"[\w.-]*(?:api[_-]?key|token|secret|passw(?:or)?d|authorization)[\w.-]*"
+_ASSIGNED = re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)([^\s\"',]+)")
+_OPTION = re.compile(rf"(?i)(--{_NAME}\s+)(\S+)")
 
 
-def redact(text: str) -> str:
-    """Replace what looks like a secret (api_key=..., token=...) by stars."""
-    return _SECRET.sub(r"\1***", text)
+def redact(text: str, code: bool = False) -> str:
+    """Replace what looks like a secret by stars: api_key=..., "token": "...", --token ..., Bearer ....
+
+    Args:
+        text: a command line, an error message, a patch.
+        code: it is source code, where `token: Tensor` is harmless; only quoted or long values are replaced.
+    """
+
+    def stars(match: re.Match[str]) -> str:
+        quoted = match.group(1).rstrip()[-1:] in "\"'"
+        return match.group(0) if code and not quoted and len(match.group(2)) < 16 else match.group(1) + "***"
+
+    return _OPTION.sub(r"\1***", _ASSIGNED.sub(stars, text)) if not code else _ASSIGNED.sub(stars, text)
 
 
 def _git(*arguments: str) -> str | None:
@@ -49,7 +61,7 @@ def code_state(directory: Path | None) -> dict[str, Any]:
     untracked = (_git("ls-files", "--others", "--exclude-standard", "--", "src", "conf") or "").split()
     state |= {"dirty": bool(patch or untracked), "untracked": untracked}
     if patch and directory is not None:
-        patch = redact(patch)
+        patch = redact(patch, code=True)
         (directory / "code.patch").write_text(patch, encoding="utf-8")
         state["patch_sha256"] = hashlib.sha256(patch.encode()).hexdigest()
     return state

@@ -74,7 +74,9 @@ class RunRecord:
     iteration: int = 0
 
     def write(self, directory: Path) -> None:
-        """Write run.json in one step."""
+        """Write run.json in one step, with the evaluations that lie beside it, whoever made them."""
+        results = sorted(directory.glob("evaluations/e*/result.json"), key=lambda p: int(p.parent.name[1:]))
+        self.evaluations = [json.loads(p.read_text(encoding="utf-8")) for p in results]
         write_json(directory / FILE, dataclasses.asdict(self))
 
     def add_metrics(self, values: dict[str, float], step: int, versions: dict[str, int], best: str, mode: str) -> None:

@@ -97,6 +97,16 @@ def find(directory: Path, role: str = "last") -> tuple[Path, Entry]:
     raise RunError(f"{directory} has no usable checkpoint ({what}). Start the run again: its directory is not needed.")
 
 
+def forget_after(directory: Path, step: int) -> None:
+    """Take checkpoints later than `step` off the list: they are damaged, and the run goes on from `step`."""
+    entries = read_index(directory)
+    kept = [e for e in entries if e.step <= step]
+    if len(kept) < len(entries):
+        for i, entry in enumerate(kept):
+            entry.roles = [r for r in entry.roles if r == "best"] + [["last"], ["previous"], []][min(i, 2)]
+        write_index(directory, kept)
+
+
 def load(path: Path) -> dict[str, Any]:
     """Load a checkpoint with weights_only, on the CPU.
 

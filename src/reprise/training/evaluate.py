@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from filelock import FileLock, Timeout
 
+from reprise.config.errors import ConfigError
 from reprise.nn.samples import AudioSample
 from reprise.tracking import directory as directories
 from reprise.tracking.cost import CostMeter
@@ -47,6 +50,9 @@ def evaluate(
         the entry of the record's `evaluations`.
     """
     checkpoint, entry = choose_checkpoint(run_directory, role)
+    load_weights(build_module(values), checkpoint, weights)  # what is wrong shows before a folder is made
+    if samples < 0:
+        raise ConfigError(f"samples={samples}. Expected 0 or more.")
     folder = _claim(run_directory)
     directories.write_config(folder, values)
     on_start(folder)
@@ -77,9 +83,9 @@ def evaluate(
     }
     _write_samples(kept, samples, datamodule, folder)
     write_json(folder / "result.json", result)
-    record = read_record(run_directory)
-    record.evaluations.append(result)
-    record.write(run_directory)
+    lock = FileLock(run_directory / ".lock")
+    with contextlib.suppress(Timeout), lock.acquire(blocking=False):  # a training session writes its record itself
+        read_record(run_directory).write(run_directory)
     return result
 
 
@@ -94,7 +100,7 @@ def evaluate_process(
     prepare_process(world)
     with rank_variables():
         datamodule = build_datamodule(run.values)
-        module = build_module({**run.values, "allow": []})
+        module = build_module(run.values)
         chosen = load_weights(module, checkpoint, weights)
         trainer = build_trainer(run, world, None, [], [], task)
         try:

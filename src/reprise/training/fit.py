@@ -16,6 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 from filelock import FileLock, Timeout
 
+from reprise.config.check import trust
 from reprise.config.errors import Interrupted, RunError, UserError
 from reprise.config.protocol import deviations as deviations_of
 from reprise.config.protocol import digest
@@ -30,14 +31,13 @@ from reprise.tracking.wandb import close as close_wandb
 from reprise.training import checkpoints
 from reprise.training.strategy import WorkerDDP, WorkerLauncher, rank_variables
 from reprise.training.trainer import (
+    Parts,
     build_callbacks,
     build_control,
-    build_datamodule,
     build_loggers,
-    build_module,
+    build_parts,
     build_trainer,
     limits_of,
-    prepare_process,
 )
 from reprise.training.world import World, plan_world
 
@@ -68,9 +68,12 @@ def start(
         UserError: the run failed; the record says why.
         Interrupted: the run was asked to stop.
     """
+    trust(values["allow"])
     world = plan_world(values["trainer"])
     limits_of(values["trainer"])
     divide_batch(values["data"]["batch_size"], world.size, values["data"].get("max_device_batch"))
+    with rank_variables():
+        parts = build_parts(values, world)
     experiment = choices.get("experiment")
     name = experiment or choices.get("model") or "run"
     outputs = Path(values["paths"]["outputs"]).expanduser()
@@ -91,7 +94,7 @@ def start(
         code=provenance.code_state(run_directory),
     )
     on_start(run_directory)
-    _session(run_directory, record, world, None)
+    _session(run_directory, record, world, None, parts)
     return run_directory
 
 
@@ -113,6 +116,7 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
     checkpoint = None
     if checkpoints.read_index(run_directory):
         checkpoint, entry = checkpoints.find(run_directory)
+        checkpoints.forget_after(run_directory, entry.step)
         record.iteration = entry.step
     else:
         log.warning("%s has no checkpoint yet: starting from its beginning", run_directory)
@@ -126,7 +130,9 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
     return run_directory
 
 
-def _session(run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None) -> None:
+def _session(
+    run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None, parts: Parts | None = None
+) -> None:
     """One process start of a run, with its entry in the record; no two sessions of a run at a time."""
     lock = FileLock(run_directory / ".lock")
     try:
@@ -137,12 +143,14 @@ def _session(run_directory: Path, record: RunRecord, world: World, checkpoint: P
             f"{record.sessions[-1].get('host')}). Wait for it, or stop it first."
         ) from None
     try:
-        _locked_session(run_directory, record, world, checkpoint)
+        _locked_session(run_directory, record, world, checkpoint, parts)
     finally:
         lock.release()
 
 
-def _locked_session(run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None) -> None:
+def _locked_session(
+    run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None, parts: Parts | None
+) -> None:
     meter = CostMeter(record.cost, world.size)
     run = Run(run_directory, record.config, record, meter)
     first = record.iteration
@@ -157,11 +165,12 @@ def _locked_session(run_directory: Path, record: RunRecord, world: World, checkp
     record.state, record.exit_code, record.error = "running", None, None
     record.write(run_directory)
     try:
-        fit_process(run, world, checkpoint, ["train", *([str(checkpoint)] if checkpoint else [])])
+        fit_process(run, world, checkpoint, ["train", *([str(checkpoint)] if checkpoint else [])], parts)
         record.state, record.exit_code = "finished", 0
     except Interrupted as error:
         record.state, record.exit_code, record.error = "interrupted", error.exit_code, str(error)
-        raise Interrupted(f"{error}. Go on with: python train.py resume={run_directory}") from None
+        error.args = (f"{error}. Go on with: python train.py resume={run_directory}",)
+        raise
     except KeyboardInterrupt:
         record.state, record.exit_code, record.error = "interrupted", 130, "Ctrl-C"
         raise
@@ -193,6 +202,7 @@ def fit_process(
     world: World,
     checkpoint: Path | None,
     task: list[str],
+    parts: Parts | None = None,
     stop_after: int | None = None,
     threads: int | None = None,
     only_callbacks: tuple[str, ...] | None = None,
@@ -204,18 +214,17 @@ def fit_process(
         world: processes of the run.
         checkpoint: to continue from.
         task: what worker processes are told to do.
+        parts: module and data, where they are built already.
         stop_after: stop after so many iterations, without checkpoints or validation.
         threads: CPU threads; None shares the cores.
         only_callbacks: names of the config's callbacks to use; None for all.
     """
-    prepare_process(world, threads)
     with rank_variables():
-        pl.seed_everything(run.values["seed"], workers=True, verbose=False)
-        datamodule = build_datamodule(run.values)
+        parts = parts or build_parts(run.values, world, threads)
+        module, datamodule = parts.module, parts.datamodule
         control = build_control(run, datamodule, world, stop_after)
         callbacks = build_callbacks(run, control, only_callbacks)
         loggers = build_loggers(run, control) if stop_after is None else []
-        module = build_module(run.values)
         trainer = build_trainer(run, world, control, callbacks, loggers, task)
         strategy = trainer.strategy
         if isinstance(strategy, WorkerDDP) and isinstance(strategy.launcher, WorkerLauncher):
@@ -231,6 +240,7 @@ def fit_process(
             }
             _note_sources(run.record)
         trainer.callbacks.insert(0, _Books(run, loggers))  # type: ignore[attr-defined]
+        pl.seed_everything(run.values["seed"], workers=True, verbose=False)  # whatever building has drawn
         try:
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
         except BaseException as error:

@@ -59,15 +59,24 @@ def generate(
     prepare_process(world)
     if "resample" in values["data"]:
         values = {**values, "data": {**values["data"], "resample": settings["resample"]}}
-    datamodule = build_datamodule({**values, "allow": []})
-    inputs = list(datamodule.read_inputs(Path(str(settings["input"])).expanduser()))
+    datamodule = build_datamodule(values)
+    source = Path(str(settings["input"])).expanduser()
+    out = Path(settings["out"]).expanduser() if settings["out"] else directory / "generated"
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"out={out} is a file. Expected a folder.")
+    inputs = list(datamodule.read_inputs(source))
+    targets = [datamodule.sample_path(name, out).resolve() for name, _ in inputs]
+    if twice := [t for i, t in enumerate(targets) if t in targets[:i]]:
+        raise ConfigError(f"two inputs would be written to {twice[0]}. Rename one of them.")
+    originals = {f.resolve() for f in ([source] if source.is_file() else source.iterdir())}
+    if overwritten := [t for t in targets if t in originals]:
+        raise ConfigError(f"{overwritten[0]} would be overwritten by its own copy. Choose another folder with out=DIR.")
     restored = restore(
         directory, {**values, "compile": settings["compile"]}, settings["checkpoint"], settings["weights"]
     )
     module: Any = restored.module
     device = torch.device("cuda" if world.accelerator in ("gpu", "cuda") else "cpu")
     module.to(device)
-    out = Path(settings["out"]).expanduser() if settings["out"] else directory / "generated"
     steps = module.generate_steps(**{k: v for k, v in options.items() if k == "schedule"})
     groups = [inputs[i : i + _GROUP] for i in range(0, len(inputs), _GROUP)]
     files: list[Path] = []

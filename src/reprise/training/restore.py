@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 
-from reprise.config.check import check_config
 from reprise.config.errors import ConfigError, RunError
 from reprise.training import checkpoints
 from reprise.training.callbacks.ema import averaged_weights
@@ -70,9 +69,8 @@ def restore(directory: Path, values: dict[str, Any], role: str = "best", weights
         ConfigError: the config names classes that may not be built.
         RunError: there is no usable checkpoint.
     """
-    check_config(values, lambda key: f"the config of {directory}")
     path, entry = choose_checkpoint(directory, role)
-    module = build_module({**values, "allow": []})
+    module = build_module(values)
     chosen = load_weights(module, path, weights)
     module.eval()
     return Restored(module, entry, chosen)

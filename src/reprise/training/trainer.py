@@ -24,8 +24,21 @@ from reprise.training.callbacks.recorder import Recorder
 from reprise.training.strategy import WorkerDDP
 from reprise.training.world import World, cpu_threads
 
-# Read by Control, which counts iterations; Lightning's own limits stay open.
+PRECISIONS = ("32-true", "64-true", "bf16-mixed")  # those in which losses are finite and encodings exact
+_REFUSED = {
+    "callbacks": "use the group callbacks",
+    "logger": "use the group logger",
+    "accumulate_grad_batches": "it follows from data.batch_size and data.max_device_batch",
+    "limit_train_batches": "use trainer.max_steps",
+    "overfit_batches": "use a smaller data split",
+    "min_steps": "use trainer.max_steps",
+    "min_epochs": "use trainer.max_epochs",
+    "fast_dev_run": "use budget=smoke",
+    "use_distributed_sampler": "examples are shared out exactly already",
+    "reload_dataloaders_every_n_epochs": "the stream of examples is endless",
+}
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # options of glibc's mallopt
+# Read by Control, which counts iterations; Lightning's own limits stay open.
 _CONTROL_KEYS = ("max_steps", "max_epochs", "max_time", "val_check_interval", "log_every_n_steps")
 
 
@@ -66,7 +79,7 @@ def quiet_lightning() -> None:
 
 def build_datamodule(values: dict[str, Any]) -> StreamDataModule:
     """Build the data module of a config."""
-    datamodule = instantiate(values["data"], allow=values["allow"])
+    datamodule = instantiate(values["data"])
     if not isinstance(datamodule, StreamDataModule):
         raise ConfigError(f"data._target_ builds a {type(datamodule).__name__}. Expected a StreamDataModule.")
     return datamodule
@@ -74,7 +87,7 @@ def build_datamodule(values: dict[str, Any]) -> StreamDataModule:
 
 def build_module(values: dict[str, Any]) -> pl.LightningModule:
     """Build the module of a config; compiled where `compile` asks for it, with unchanged weight names."""
-    module = instantiate(values["model"], allow=values["allow"])
+    module = instantiate(values["model"])
     if not isinstance(module, pl.LightningModule):
         raise ConfigError(f"model._target_ builds a {type(module).__name__}. Expected a LightningModule.")
     if values["compile"]:
@@ -82,6 +95,31 @@ def build_module(values: dict[str, Any]) -> pl.LightningModule:
             if any(p.requires_grad for p in child.parameters()):
                 child.compile()
     return module
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a config describes, built."""
+
+    module: pl.LightningModule
+    datamodule: StreamDataModule
+
+
+def build_parts(values: dict[str, Any], world: World, threads: int | None = None) -> Parts:
+    """Build data and module, the same on every process, so that a wrong value is found before a run has a directory.
+
+    Raises:
+        ConfigError: a constructor or the optimiser refused a value.
+    """
+    prepare_process(world, threads)
+    pl.seed_everything(values["seed"], workers=True, verbose=False)
+    datamodule = build_datamodule(values)
+    module = build_module(values)
+    try:
+        module.configure_optimizers()
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"the optimiser of {type(module).__name__} refused its settings: {error}.") from error
+    return Parts(module, datamodule)
 
 
 def seconds_of(text: str | None) -> float | None:
@@ -114,8 +152,14 @@ def limits_of(settings: dict[str, Any]) -> Limits:
     """Read the limits from a trainer config.
 
     Raises:
-        ConfigError: a limit is not positive, or there is none.
+        ConfigError: a limit is not positive, there is none, or a setting would count batches beside Control.
     """
+    if taken := [k for k in settings if k in _REFUSED]:
+        raise ConfigError(f"trainer.{taken[0]} cannot be set: {_REFUSED[taken[0]]}.")
+    if settings.get("precision") not in PRECISIONS:
+        raise ConfigError(
+            f"trainer.precision is {settings.get('precision')!r}. Expected one of {', '.join(PRECISIONS)}."
+        )
     found: dict[str, int | None] = {}
     for key in ("max_steps", "max_epochs", "val_check_interval", "log_every_n_steps"):
         value = settings.get(key)
@@ -154,13 +198,16 @@ def build_control(run: Run, datamodule: StreamDataModule, world: World, stop_aft
 def build_callbacks(run: Run, control: Control, only: tuple[str, ...] | None = None) -> list[pl.Callback]:
     """Build the fixed callbacks and those of the config (`only` picks some of them by name)."""
     chosen = {n: c for n, c in run.values["callbacks"].items() if c is not None and (only is None or n in only)}
-    callbacks: list[pl.Callback] = [control]
+    # random states come back before Control runs a validation that the checkpoint was saved before
+    randomness = RandomStates()
+    control.after_pending_validation = randomness.hold
+    callbacks: list[pl.Callback] = [randomness, control]
     for node in chosen.values():
-        callback = instantiate(node, allow=run.values["allow"])
+        callback = instantiate(node)
         if hasattr(callback, "bind"):
             callback.bind(run, control)
         callbacks.append(callback)
-    return [*callbacks, Recorder(run, control), RandomStates()]
+    return [*callbacks, Recorder(run, control)]
 
 
 def build_loggers(run: Run, control: Control) -> list[Any]:
@@ -170,7 +217,7 @@ def build_loggers(run: Run, control: Control) -> list[Any]:
         if node is None:
             continue
         extra = {"save_dir": str(run.directory)} if "TensorBoard" in node["_target_"] else {}
-        logger = instantiate(node, allow=run.values["allow"], **extra)
+        logger = instantiate(node, **extra)
         if hasattr(logger, "bind"):
             logger.bind(run, lambda: control.iteration)
         loggers.append(logger)

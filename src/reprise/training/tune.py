@@ -46,7 +46,7 @@ def tune_schedule(
     module: Any = restored.module
     if not hasattr(module, "tune_schedule"):
         raise ConfigError(f"{type(module).__name__} has no noise schedule to tune.")
-    datamodule = build_datamodule({**values, "allow": []})
+    datamodule = build_datamodule(values)
     datamodule.prepare_data()
     datamodule.setup("validate")
     held_out: Any = datamodule.eval_set("val")

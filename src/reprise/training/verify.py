@@ -54,6 +54,7 @@ def verify(directory: Path, steps: int | None = None) -> Verdict:
     values = directories.read_config(directory)
     values["callbacks"] = {"trace": {"_target_": "reprise.training.callbacks.trace.Trace", "steps": count}}
     values["logger"] = {}
+    values["trainer"] |= {"max_time": None, "max_steps": count, "max_epochs": None}
     threads = int(record.environment.get("threads", 1))
     world = plan_world(values["trainer"])
     if world.size != record.environment.get("world_size"):

@@ -41,6 +41,8 @@ def plan_world(trainer: dict[str, Any]) -> World:
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     wanted = trainer.get("accelerator") or "auto"
+    if wanted not in ("auto", "cpu", "gpu", "cuda"):
+        raise ConfigError(f"trainer.accelerator={wanted}. Expected auto, cpu or gpu.")
     accelerator = ("gpu" if gpus else "cpu") if wanted == "auto" else wanted
     if accelerator in ("gpu", "cuda") and not gpus:
         raise ConfigError(

@@ -110,6 +110,8 @@ def read_mel(path: Path, features: LogMel, resample: bool = False, peak: float |
         array = loaded[loaded.files[0]] if isinstance(loaded, np.lib.npyio.NpzFile) else loaded
     except (ValueError, OSError, EOFError, IndexError) as error:
         raise DataError(f"{path} cannot be read as a NumPy array: {error}.") from None
+    if not np.issubdtype(array.dtype, np.number):
+        raise DataError(f"{path} holds {array.dtype}. Expected numbers.")
     if array.ndim == 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 2 or array.shape[0] != features.n_mels:

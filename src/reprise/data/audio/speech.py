@@ -209,9 +209,13 @@ class SpeechDataModule(StreamDataModule):
         """Log-mel (n_mels, frames) of each sound or mel file that `path` stands for."""
         return [(file.stem, read_mel(file, self.features, self.resample, self.peak)) for file in input_files(path)]
 
+    def sample_path(self, name: str, folder: Path) -> Path:
+        """A wav file of that name."""
+        return folder / f"{name}.wav"
+
     def write_sample(self, name: str, sample: Tensor, folder: Path) -> Path:
         """Write a waveform (T,) as wav."""
-        return write_audio(folder / f"{name}.wav", sample, self.features.sample_rate)
+        return write_audio(self.sample_path(name, folder), sample, self.features.sample_rate)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -239,19 +243,33 @@ class SpeechFolder(SpeechDataModule):
             raise ConfigError("data.root is missing. Set it to a folder of wav or flac files: data.root=PATH.")
         if not self.root.is_dir():
             raise DataError(f"data.root={self.root} is not a folder. Expected a folder of wav or flac files.")
-        files = {p.stem: p for p in sorted(self.root.rglob("*")) if p.suffix.lower() in SOUND}
+        files = [p for p in sorted(self.root.rglob("*")) if p.suffix.lower() in SOUND]
         listing = self.root / "metadata.csv"
         if listing.is_file():
             texts = read_metadata(listing)
-            if missing := [name for name in texts if name not in files]:
+            named = _by_name(files, lambda p: p.stem)
+            if missing := [name for name in texts if name not in named]:
                 raise DataError(
                     f"{listing} lists {len(texts)} clips, but {len(missing)} have no sound file below {self.root}, "
                     f"the first being {missing[0]!r}."
                 )
-            return [Clip(name, files[name], texts[name]) for name in sorted(texts)]
+            return [Clip(name, named[name], texts[name]) for name in sorted(texts)]
         if not files:
             raise DataError(f"data.root={self.root} holds no wav or flac file.")
-        return [Clip(name, path) for name, path in sorted(files.items())]
+        root = self.root
+        named = _by_name(files, lambda p: p.relative_to(root).with_suffix("").as_posix())
+        return [Clip(name, path) for name, path in sorted(named.items())]
+
+
+def _by_name(files: list[Path], name_of: Callable[[Path], str]) -> dict[str, Path]:
+    """Name the files; two of one name are an error, since one would be lost."""
+    named: dict[str, Path] = {}
+    for path in files:
+        name = name_of(path)
+        if name in named:
+            raise DataError(f"{named[name]} and {path} are both called {name!r}. Rename one of them.")
+        named[name] = path
+    return named
 
 
 class LJSpeech(SpeechFolder):
@@ -273,13 +291,18 @@ class LJSpeech(SpeechFolder):
 class SyntheticSpeech(SpeechDataModule):
     """Speech made on this machine by espeak-ng from sentences of this project: the embedded default.
 
-    Deterministic, about seven minutes at 22,050 Hz, made at first use and cached by digest.
+    Deterministic, 5.6 minutes at 22,050 Hz, made at first use and cached by digest.
     """
 
     def clips(self) -> list[Clip]:
         """Make the recordings where the cache has none, and list them."""
         from reprise.data.audio.synthesis import synthetic_speech
 
+        if self.root is not None:
+            raise ConfigError(
+                f"data.root={self.root} is not read by the embedded speech, which is made on this machine. "
+                "Use data=speech_folder for recordings of your own."
+            )
         folder = synthetic_speech(self.cache)
         texts = read_metadata(folder / "metadata.csv")
         return [Clip(name, folder / f"{name}.wav", text) for name, text in sorted(texts.items())]

@@ -155,6 +155,8 @@ class WaveGrad(pl.LightningModule):
                 for metric in metrics.values():
                     metric.update(ours, truth)  # type: ignore[operator]
             rtf.update(elapsed / seconds, seconds)
+            if (share := float(self.val_diverged.compute())) > 0:
+                log.warning("%s: %.1f %% of the samples so far are not finite and count as silence", name, 100 * share)
             self._keep_samples(batch, generated, batch_idx, name)
 
     def on_test_epoch_end(self) -> None:
@@ -297,6 +299,10 @@ class WaveGrad(pl.LightningModule):
             betas, their LS-MSE, and every schedule tried with its value.
         """
         history: list[dict[str, Any]] = []
+        try:
+            self.objective.check("tuned", listed(candidate([1] * steps)))
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
         def score(betas: list[float]) -> float:
             metric = LogMelL2(self.features.sample_rate).to(self.device)

@@ -73,6 +73,11 @@ class Checkpoints(Checkpoint):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Compare the monitored metric; the weights of this iteration are saved already."""
         value = trainer.callback_metrics.get(self.run.monitor)
+        if value is None and trainer.state.fn == "fit" and trainer.is_global_zero:
+            names = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            log.warning(
+                "monitor=%s is not among the metrics (%s): no checkpoint is kept as best", self.run.monitor, names
+            )
         if value is None or not math.isfinite(float(value)) or trainer.state.fn != "fit":
             return
         current = float(value)

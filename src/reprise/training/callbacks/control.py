@@ -10,6 +10,7 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -71,6 +72,7 @@ class Control(pl.Callback):
         self._signal: int | None = None
         self._stop_signal: int | None = None
         self._handlers: dict[int, Any] = {}
+        self.after_pending_validation: Callable[[], None] = lambda: None
 
     # state
 
@@ -82,10 +84,16 @@ class Control(pl.Callback):
             "loss_sum": float(self._loss_sum),
             "loss_count": self._loss_count,
             "seconds": self.seconds(),
+            "accumulate": self.accumulate,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at the checkpoint's iteration."""
+        if state_dict["accumulate"] != self.accumulate:
+            raise RunError(
+                f"the run accumulated {state_dict['accumulate']} micro-batches and would go on with {self.accumulate}; "
+                "a bit-exact resume needs as many: leave data.max_device_batch and the process count as they were."
+            )
         self.iteration = self.started_at = int(state_dict["iteration"])
         self.pending_validation = bool(state_dict["pending_validation"])
         self._loss_sum = state_dict["loss_sum"]
@@ -108,6 +116,9 @@ class Control(pl.Callback):
             trainer.validating = True
             loop.run()
             trainer.training = True
+            self.after_pending_validation()
+        if self.is_last():  # killed after its last iteration: nothing is left to train
+            trainer.should_stop = True
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -278,9 +289,11 @@ class Control(pl.Callback):
 
 
 def interrupted(number: int, iteration: int) -> Interrupted:
-    """The error that ends an interrupted run."""
-    name = signal.Signals(number).name
-    return Interrupted(f"stopped by {name} after step {iteration}; the checkpoint is written")
+    """The error that ends an interrupted run; Ctrl-C asks for no requeue."""
+    error = Interrupted(f"stopped by {signal.Signals(number).name} after step {iteration}")
+    if number == signal.SIGINT:
+        error.exit_code = 130
+    return error
 
 
 def batch_ids(batch: Any) -> dict[str, Any]:

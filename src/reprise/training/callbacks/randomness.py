@@ -41,6 +41,7 @@ class RandomStates(pl.Callback):
 
     def __init__(self) -> None:
         self._loaded: list[dict[str, Any]] | None = None
+        self._held: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """States of all ranks (a collective: Lightning saves on every rank)."""
@@ -66,3 +67,16 @@ class RandomStates(pl.Callback):
             )
         set_random_states(self._loaded[trainer.global_rank])
         self._loaded = None
+        self.hold()
+
+    def hold(self) -> None:
+        """Note the state that the first step has to find; a resumed loop makes its iterators after this, and draws."""
+        self._held = random_states()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Give the first step of a resumed run the state that was noted."""
+        if self._held is not None:
+            set_random_states(self._held)
+            self._held = None

@@ -62,6 +62,8 @@ class Trace(pl.Callback):
 
 def compare(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str | None:
     """Say where two traces part (first step and tensor), or None where they are equal."""
+    if len(theirs) < len(ours):
+        return f"step {len(theirs) + 1}: the repetition ended before it"
     for a, b in zip(ours, theirs, strict=False):
         if a["loss"] != b["loss"]:
             return (
