@@ -24,8 +24,8 @@ What the numbers mean (lower is better unless said otherwise; definitions: docs/
   rtf           seconds of computing per second of sound on this machine
 One network was trained once; each row only samples it with another noise schedule. naive6 and manual6 both take six
 steps: the paper's point is that a well-chosen short schedule makes up for many iterations. A few hundred steps of a
-network of an eighth of the paper's width give the rhythm and the loudness of a sentence under much noise, no clear words;
-the paper trains a million steps. outputs/reproduction/wavegrad holds samples of a longer run on real speech.
+network of an eighth of the paper's width give the rhythm and the loudness of a sentence under much noise, and no clear
+words; the paper trains a million steps. outputs/reproduction/wavegrad holds samples of a longer run on real speech.
 """
 
 
