@@ -51,6 +51,12 @@ class CostMeter:
         self.samples = 0
         self.training_seconds = 0.0
 
+    def rate(self) -> float | None:
+        """Training samples per second of this session, or of the one before while this one has trained none."""
+        if self.training_seconds > 0:
+            return round(self.samples / self.training_seconds, 3)
+        return self.before.get("samples_per_second")
+
     def now(self) -> dict[str, Any]:
         """Return the cost of all sessions up to now."""
         import torch
@@ -64,12 +70,11 @@ class CostMeter:
             if before is not None and after is not None and after >= before
         ]
         old_energy = self.before.get("energy_joules")
-        rate = self.samples / self.training_seconds if self.training_seconds > 0 else None
         return {
             "wall_seconds": round(self.before.get("wall_seconds", 0.0) + wall, 3),
             "device_seconds": round(self.before.get("device_seconds", 0.0) + wall * self.world_size, 3),
             "peak_memory_bytes": max(self.before.get("peak_memory_bytes", 0), peak),
             "peak_device_memory_bytes": max(self.before.get("peak_device_memory_bytes", 0), peak_gpu),
-            "samples_per_second": round(rate, 3) if rate else self.before.get("samples_per_second"),
+            "samples_per_second": self.rate(),
             "energy_joules": round((old_energy or 0.0) + sum(joules), 1) if joules else old_energy,
         }

@@ -53,7 +53,7 @@ class Recorder(pl.Callback):
         versions: dict[str, int] = getattr(pl_module, "metric_versions", dict)()
         values = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
         self.run.record.add_metrics(values, self.control.iteration, versions, self.run.monitor, self.run.mode)
-        meter = self.run.meter
-        if meter is not None and meter.training_seconds > 0:
-            self.control.log_values(trainer, {"perf/samples_per_sec": meter.samples / meter.training_seconds})
+        if self.run.meter is not None:
+            # always a row, also for a validation that a resumed run does first: metrics.csv is counted in rows
+            self.control.log_values(trainer, {"perf/samples_per_sec": self.run.meter.rate() or 0.0})
         self.run.save()
