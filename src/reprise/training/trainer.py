@@ -46,7 +46,7 @@ def prepare_process(world: World, threads: int | None = None) -> None:
     """Quiet the libraries, share the cores between CPU processes, and keep freed memory for the next step.
 
     glibc hands large blocks back to the kernel when they are freed, so that each step of a CPU run faults its
-    activations in anew; keeping them makes a WaveGrad step a fifth faster.
+    activations in anew.
     """
     quiet_lightning()
     if threads is not None:
