@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+OWN_SWEEPERS = ("grid", "optuna")
 USAGE = """
 usage: python train.py model=NAME [key=value ...]
        python train.py experiment=PAPER/ROW [key=value ...]
        python train.py resume=RUN_DIR [key=value ...]
+       python train.py -m key=a,b,c [key=value ...]
 
 Trains a model and keeps the evidence in a run directory below outputs/runs.
 
@@ -23,6 +25,11 @@ Trains a model and keeps the evidence in a run directory below outputs/runs.
   seed=0                    seed of every random draw
   any.key=value             any value of the composed config
 
+  -m                        a sweep: every combination of key=a,b  key='range(3)'  key='choice(a,b)'  group='glob(*)'
+  hydra/launcher=local|ray|slurm   where its points run; local: a pool over the GPUs or cores of this machine
+  hydra.launcher.n_jobs=1   points at a time
+  hydra/sweeper=optuna sweep=NAME  a search of a space in conf/sweep
+
 See what a command means before it runs:
   reprise check KEY=VALUE ...       python train.py ... --cfg job --resolve       reprise explain KEY ...
 
@@ -33,12 +40,12 @@ Exit codes: 0 done, 1 failed, 2 wrong input, 75 interrupted with a checkpoint (r
 def run(arguments: list[str]) -> int:
     """Train, resume, or hand Hydra its own flags."""
     from reprise.config.errors import ConfigError
+    from reprise.launch.parent import follow_parent
 
-    if any(a in ("-m", "--multirun") for a in arguments):
-        raise ConfigError(
-            "-m is not served: points of a sweep must not train in one process. Run one command per point, e.g. "
-            "for s in 0 1 2; do python train.py ... seed=$s; done"
-        )
+    follow_parent()
+    rest = [a for a in arguments if a not in ("-m", "--multirun")]
+    if (rest != arguments or "hydra.mode=MULTIRUN" in arguments) and not any(a.startswith("-") for a in rest):
+        return _multirun([a for a in rest if not a.startswith("hydra.mode=")])
     if any(a.startswith("-") for a in arguments):
         return _hydra(arguments)
     if given := [a for a in arguments if a.startswith("resume=") and a != "resume=null"]:
@@ -71,6 +78,36 @@ def _resume(directory: Path, words: list[str]) -> int:
     from reprise.training.fit import resume
 
     return _report(resume(directory, values, _announce))
+
+
+def _multirun(words: list[str]) -> int:
+    """Run a sweep; its points are processes of their own."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from reprise.config.compose import explain_error, hydra_on_conf
+    from reprise.config.errors import ConfigError
+    from reprise.launch.outcome import Outcome
+    from reprise.launch.plan import fingerprint, sweep_words
+
+    def task(config: object) -> None:
+        raise ConfigError(
+            "this launcher trains all points in one process, where data parallel ranks mix them up. Use "
+            "hydra/launcher=local, ray or slurm."
+        )
+
+    sweeper = [w.partition("=")[2] for w in words if w.startswith("hydra/sweeper=")]
+    if sweeper and sweeper[-1] not in OWN_SWEEPERS and not any(w.startswith("hydra.sweep.dir=") for w in words):
+        words = [*words, f"hydra.sweep.dir=${{paths.outputs}}/sweeps/{sweeper[-1]}-{fingerprint(sweep_words(words))}"]
+    try:
+        with hydra_on_conf("train"):
+            hydra = GlobalHydra.instance().hydra
+            assert hydra is not None
+            outcome = hydra.multirun("train", task, words, with_log_configuration=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain_error(error, words, "train") from None
+    return outcome.exit_code if isinstance(outcome, Outcome) else 0
 
 
 def _announce(directory: Path) -> None:

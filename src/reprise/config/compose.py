@@ -5,13 +5,16 @@ The command line, the tests and the protocol diff all compose here, so a config 
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -41,8 +44,23 @@ class Composed:
         return self.choices.get("experiment")
 
 
+@contextlib.contextmanager
+def hydra_on_conf(name: str) -> Iterator[None]:
+    """Let Hydra read conf/ meanwhile, also from within a sweep, where it does already."""
+    instance = GlobalHydra.instance()
+    outer = instance.hydra
+    instance.clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=name):
+            yield
+    finally:
+        instance.clear()
+        if outer is not None:
+            instance.initialize(outer)
+
+
 def _load(overrides: Sequence[str], name: str) -> DictConfig:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=name):
+    with hydra_on_conf(name):
         return compose(name, list(overrides), return_hydra_config=True)
 
 
@@ -64,12 +82,50 @@ def compose_config(overrides: Sequence[str] = (), name: str = "train") -> Compos
     return Composed({str(k): v for k, v in values.items()}, {str(k): v for k, v in choices.items()}, tuple(overrides))
 
 
+class PointComposer:
+    """Composes many override lists that share their group choices, as `compose_config` does, a tenth of its time each.
+
+    Values are set on a copy of the config that the group choices give, by the function Hydra itself uses for it.
+    """
+
+    def __init__(self, name: str = "train") -> None:
+        self.name = name
+        self._bases: dict[tuple[str, ...], tuple[DictConfig, dict[str, str | None]]] = {}
+
+    def compose(self, overrides: Sequence[str]) -> Composed:
+        """Compose conf/NAME.yaml with `key=value` overrides.
+
+        Raises:
+            ConfigError: as `compose_config`.
+        """
+        try:
+            with hydra_on_conf(self.name):
+                loader: Any = GlobalHydra.instance().config_loader()
+                parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+                groups = [o for o in parsed if loader.repository.group_exists(o.key_or_group)]
+                key = tuple(str(o.input_line) for o in groups)
+                if key not in self._bases:
+                    base = compose(self.name, list(key), return_hydra_config=True)
+                    choices = {k: v for k, v in base.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+                    with open_dict(base):
+                        del base["hydra"]
+                    self._bases[key] = base, choices
+                base, choices = self._bases[key]
+                config = copy.deepcopy(base)
+                loader._apply_overrides_to_config([o for o in parsed if o not in groups], config)
+                values = OmegaConf.to_container(config, resolve=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain_error(error, overrides, self.name) from None
+        assert isinstance(values, dict)
+        return Composed({str(k): v for k, v in values.items()}, dict(choices), tuple(overrides))
+
+
 def group_choices(group: str) -> list[str]:
     """List the choices of a config group (also those that other packages add), nested ones as `wavegrad/base`."""
     from hydra.core.object_type import ObjectType
 
     found: list[str] = []
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with hydra_on_conf("train"):
         loader = GlobalHydra.instance().config_loader()
 
         def walk(path: str) -> None:

@@ -8,10 +8,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class PathsConfig:
-    """Folders a run reads and writes. None of them changes a result."""
+    """Folders a run reads and writes. None of them changes a result.
+
+    Attributes:
+        outputs: root of runs and sweeps.
+        cache: root of downloads and of what is made of them.
+        run: the run's own folder, where it is fixed beforehand; the run is started there, or continued.
+    """
 
     outputs: str
     cache: str
+    run: str | None
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class TrainConfig:
     callbacks: dict[str, Any]
 
 
-GROUPS = ("model", "arch", "data", "trainer", "logger", "callbacks", "budget", "experiment")
+GROUPS = ("model", "arch", "data", "trainer", "logger", "callbacks", "budget", "experiment", "sweep")
 
 # Groups whose members are dicts of objects, each with its own `_target_`.
 COLLECTIONS = ("logger", "callbacks")

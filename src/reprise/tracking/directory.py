@@ -42,6 +42,30 @@ def claim(outputs: Path, name: str, seed: int, digest: str) -> Path:
     raise AssertionError("unreachable")
 
 
+def claimed(outputs: Path, name: str, seed: int, digest: str) -> list[Path]:
+    """List the run directories that `claim` has made for the same name, seed and digest, oldest first."""
+    first = outputs / "runs" / name / f"s{seed}-{digest[:8]}"
+    further = (p for p in first.parent.glob(f"{first.name}-*") if p.name.removeprefix(f"{first.name}-").isdigit())
+    return [p for p in (first, *sorted(further, key=lambda p: int(p.name.rpartition("-")[2]))) if p.is_dir()]
+
+
+def settle(directory: Path) -> None:
+    """Make a run directory that was decided beforehand, or accept one that holds no run yet.
+
+    Raises:
+        RunError: something else is there, or it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        strange = sorted(p.name for p in directory.iterdir() if p.name not in ("logs", ".lock"))
+    except OSError as error:
+        raise RunError(f"paths.run={directory} cannot be made: {error.strerror or error}.") from None
+    if strange:
+        raise RunError(
+            f"paths.run={directory} holds {', '.join(strange[:5])}, but no run. Expected an empty or new folder."
+        )
+
+
 def write_config(directory: Path, values: dict[str, Any]) -> None:
     """Store the resolved config, which every process of the run reads."""
     write_atomic(directory / CONFIG, yaml.safe_dump(values, sort_keys=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import io
@@ -83,15 +84,38 @@ def source_digest(path: Path) -> str:
 
 
 def source_digests() -> dict[str, str]:
-    """Digest of every reprise module imported so far, the files a result depends on; the command line is none."""
+    """Digest of every reprise module imported so far, the files a result depends on.
+
+    The command line and the launchers are none of them.
+    """
     found = {}
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name.startswith("reprise.") and not name.startswith("reprise.cli") and file:
+        if name.startswith("reprise.") and not name.startswith(("reprise.cli", "reprise.launch")) and file:
             path = Path(file)
             if path.suffix == ".py" and path.is_relative_to(PACKAGE):
                 found[name] = source_digest(path)
     return found
+
+
+def changed_sources(code: dict[str, Any]) -> list[str]:
+    """Name the modules a record depends on whose source is no longer what it was.
+
+    Args:
+        code: the record's `code`.
+    """
+    changed = []
+    for name, digest in code.get("sources", {}).items():
+        stem = PACKAGE.joinpath(*name.split(".")[1:])
+        file = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+        if not file.is_file() or _cached_digest(file, file.stat().st_mtime_ns) != digest:
+            changed.append(name)
+    return changed
+
+
+@functools.lru_cache(maxsize=1024)
+def _cached_digest(path: Path, changed_at: int) -> str:
+    return source_digest(path)
 
 
 def packages() -> dict[str, str]:

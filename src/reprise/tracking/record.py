@@ -13,7 +13,8 @@ from reprise.tracking.files import write_json
 
 SCHEMA = 1
 FILE = "run.json"
-STATES = ("running", "finished", "interrupted", "failed")
+STATES = ("running", "finished", "pruned", "interrupted", "failed")
+DONE = ("finished", "pruned")  # nothing is left to run
 
 
 @dataclass
@@ -35,7 +36,7 @@ class RunRecord:
         code: commit, whether the tree was dirty (its patch is code.patch), digests of the source files used.
         environment: Python, packages, hardware, threads, precision, world size, strategy.
         data: digests of what was really read.
-        state: running, finished, interrupted or failed.
+        state: running, finished, pruned (a search stopped it early), interrupted or failed.
         exit_code, error: how it ended.
         sessions: one entry per process start: start, end, host, pid, iterations.
         cost: wall_seconds, device_seconds, peak_memory_bytes, samples_per_second, energy_joules.

@@ -46,6 +46,7 @@ class RunLogger(WandbLogger):
         project: W&B project.
         entity: W&B entity; None for the user's default.
         mode: online, offline or disabled; None decides by whether a key is there.
+        group: what belongs together, e.g. the points of a sweep; None for the experiment or model.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class RunLogger(WandbLogger):
         project: str = "reprise",
         entity: str | None = None,
         mode: Literal["online", "offline", "disabled"] | None = None,
+        group: str | None = None,
     ) -> None:
         super().__init__(project=project, log_model=False, resume="allow")
         self._entity = entity
         self._wanted = mode
+        self._group = group
 
     def bind(self, run: Run, clock: Callable[[], int]) -> None:
         """Learn the run and its count of iterations. Only rank 0 has a record and opens W&B."""
@@ -77,7 +80,7 @@ class RunLogger(WandbLogger):
             "dir": str(run.directory),
             "id": record.id,
             "name": f"{record.name}-s{record.seed}",
-            "group": record.name,
+            "group": self._group or record.name,
             "job_type": "train",
             "tags": sorted(set(tags)),
             "entity": self._entity,

@@ -25,7 +25,7 @@ from reprise.tracking import directory as directories
 from reprise.tracking import provenance
 from reprise.tracking.cost import CostMeter
 from reprise.tracking.metrics_log import MetricsLogger
-from reprise.tracking.record import RunRecord, read_record
+from reprise.tracking.record import DONE, FILE, RunRecord, read_record
 from reprise.tracking.run import Run
 from reprise.tracking.wandb import close as close_wandb
 from reprise.training import checkpoints
@@ -60,14 +60,20 @@ def start(
         deviations: against the experiment.
         on_start: called with the run directory before training begins.
 
+    Where the config fixes the directory (paths.run) and the run is there already, it is continued.
+
     Returns:
         the run directory.
 
     Raises:
         ConfigError: the batch does not divide, or the devices are not there; nothing was written.
+        RunError: the directory holds something else.
         UserError: the run failed; the record says why.
         Interrupted: the run was asked to stop.
     """
+    fixed = Path(values["paths"]["run"]).expanduser() if values["paths"]["run"] else None
+    if fixed is not None and (fixed / FILE).is_file():
+        return _continue(fixed, values, on_start)
     trust(values["allow"])
     world = plan_world(values["trainer"])
     limits_of(values["trainer"])
@@ -76,9 +82,13 @@ def start(
         parts = build_parts(values, world)
     experiment = choices.get("experiment")
     name = experiment or choices.get("model") or "run"
-    outputs = Path(values["paths"]["outputs"]).expanduser()
     config_digest = digest(values)
-    run_directory = directories.claim(outputs, name, values["seed"], config_digest)
+    if fixed is not None:
+        directories.settle(fixed)
+        run_directory = fixed
+    else:
+        outputs = Path(values["paths"]["outputs"]).expanduser()
+        run_directory = directories.claim(outputs, name, values["seed"], config_digest)
     directories.write_config(run_directory, values)
     record = RunRecord(
         id=f"{config_digest[:8]}-s{values['seed']}-{uuid.uuid4().hex[:8]}",
@@ -96,6 +106,20 @@ def start(
     on_start(run_directory)
     _session(run_directory, record, world, None, parts)
     return run_directory
+
+
+def _continue(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None]) -> Path:
+    """Go on with the run that was begun in a fixed directory, on whatever hardware the config names now."""
+    record = read_record(run_directory)
+    if (record.config_digest, record.seed) != (digest(values), values["seed"]):
+        raise RunError(
+            f"paths.run={run_directory} holds another run (seed {record.seed}, config {record.config_digest[:8]}; this "
+            f"is seed {values['seed']}, config {digest(values)[:8]}). Expected the same, or an empty folder."
+        )
+    if record.state in DONE:
+        log.warning("%s is %s: nothing to do", run_directory, record.state)
+        return run_directory
+    return resume(run_directory, values, on_start)
 
 
 def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None] = lambda path: None) -> Path:

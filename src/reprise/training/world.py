@@ -31,15 +31,20 @@ class World:
         return self.size > 1 or self.strategy.startswith("ddp")
 
 
-def plan_world(trainer: dict[str, Any]) -> World:
+def plan_world(trainer: dict[str, Any], gpus: int | None = None) -> World:
     """Decide accelerator and number of devices.
+
+    Args:
+        trainer: the config group.
+        gpus: GPUs there are; None counts those that torch sees.
 
     Raises:
         ConfigError: more devices are asked for than there are, or none of the kind.
     """
-    import torch
+    if gpus is None:
+        import torch
 
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     wanted = trainer.get("accelerator") or "auto"
     if wanted not in ("auto", "cpu", "gpu", "cuda"):
         raise ConfigError(f"trainer.accelerator={wanted}. Expected auto, cpu or gpu.")

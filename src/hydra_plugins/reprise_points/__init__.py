@@ -1,0 +1,68 @@
+"""What Hydra finds by itself: launchers and sweepers whose points are command lines.
+
+Hydra imports this module at every start, so what does the work is imported when it is used.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class _Points(Launcher):
+    """Hands a sweep's points to a place; never calls the task function."""
+
+    def __init__(self, reuse: bool = True, **settings: Any) -> None:
+        self.reuse = reuse
+        self.settings = settings
+        self.composed = DictConfig({})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep the composed config."""
+        self.composed = config
+
+    def place(self) -> Any:
+        """Build the place where points run."""
+        raise NotImplementedError
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the points of a foreign sweeper; a JobReturn's value is the point's objective."""
+        from reprise.launch.foreign import launch
+
+        return launch(self, job_overrides, initial_job_idx)
+
+
+class Local(_Points):
+    """A pool over this machine's GPUs or cores."""
+
+    def place(self) -> Any:
+        """Build the pool."""
+        from reprise.launch.local import LocalPool
+
+        return LocalPool(**self.settings)
+
+
+class Grid(Sweeper):
+    """Every combination of the values given."""
+
+    def __init__(self, params: Any = None) -> None:
+        self.params = dict(params or {})
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over and build the launcher."""
+        self.loader = hydra_context.config_loader
+        self.composed = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run all points."""
+        from reprise.launch.grid import sweep
+
+        return sweep(self.composed, self.loader, self.launcher, self.params, arguments)

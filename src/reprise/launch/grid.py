@@ -1,0 +1,106 @@
+"""`hydra/sweeper=grid`: every combination of the values given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from reprise.launch.book import Book
+from reprise.launch.outcome import Outcome
+from reprise.launch.plan import Planner, sweep_words
+from reprise.launch.point import DONE, Point
+from reprise.launch.sweep import placed, run_source, sweep_directory
+
+
+class GridSource:
+    """Points that are known from the start.
+
+    Args:
+        points: in the order in which they are to run; those that are done are left alone.
+    """
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._left = [p for p in points if p.state not in DONE]
+
+    def next(self) -> Point | None:
+        """Return the first point that has not run."""
+        return self._left.pop(0) if self._left else None
+
+    def exhausted(self) -> bool:
+        """Whether all points were handed out."""
+        return not self._left
+
+    def ended(self, point: Point) -> None:
+        """Nothing depends on it."""
+
+
+def combinations(words: Sequence[str], params: dict[str, Any], loader: Any) -> list[list[str]]:
+    """List the overrides of every point.
+
+    Args:
+        words: of the command line; values may be sweeps in Hydra's syntax.
+        params: further words of the sweeper's config, as key -> value.
+        loader: Hydra's config loader, which knows the choices for glob.
+
+    Raises:
+        HydraException: a word cannot be parsed, or is an interval, which only a search can serve.
+    """
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    every = [*(f"{k}={v}" for k, v in params.items()), *sweep_words(words)]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(every)
+    (batch,) = BasicSweeper.split_arguments(parsed, None)
+    return batch
+
+
+def varying(batch: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """For each point the words that are not the same in all points, as key -> value."""
+    rows = [dict(word.partition("=")[::2] for word in overrides) for overrides in batch]
+    keys = [k for k in dict.fromkeys(k for row in rows for k in row) if len({row.get(k) for row in rows}) > 1]
+    return [{k: row[k] for k in keys if k in row} for row in rows]
+
+
+def make_points(planner: Planner, batch: Sequence[Sequence[str]], earlier: Sequence[Point]) -> list[Point]:
+    """Plan all points of a sweep; what an earlier start of the same sweep had is taken over.
+
+    Raises:
+        ConfigError: the config of a point is wrong; nothing was made.
+    """
+    planned = [
+        planner.plan(i, overrides, params)
+        for i, (overrides, params) in enumerate(zip(batch, varying(batch), strict=True))
+    ]
+    known = {p.overrides: p for p in earlier}
+    points = []
+    for point in planned:
+        before = known.pop(point.overrides, None)
+        if before is None or before.digest != point.digest or not before.directory.is_dir():
+            planner.place(point)
+        else:
+            point.directory, point.reused = before.directory, before.reused
+            if before.state == "running" and before.placement.get("job"):
+                point.placement = before.placement  # its job may still be there
+        points.append(point)
+    return points
+
+
+def sweep(config: DictConfig, loader: Any, launcher: Any, params: dict[str, Any], words: Sequence[str]) -> Outcome:
+    """Run the sweep of a command line.
+
+    Args:
+        config: composed by Hydra for the sweep as a whole.
+        loader: Hydra's config loader.
+        launcher: one of hydra_plugins.reprise_points.
+        params: further words, of the sweeper's config.
+        words: overrides of the command line.
+    """
+    place, planner = placed(launcher)
+    batch = combinations(words, params, loader)
+    directory = sweep_directory(config, batch)
+    book = Book(directory, {"sweeper": "grid", "launcher": place.name})
+    book.open(exclusive=True)
+    book.points = make_points(planner, batch, book.points)
+    return run_source(place, GridSource(book.points), book)

@@ -1,0 +1,135 @@
+"""From override lists to points: composed, checked, each with its run directory, before anything is started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reprise.config.check import check_config
+from reprise.config.compose import Composed, PointComposer
+from reprise.config.errors import ConfigError, UserError
+from reprise.config.origin import origin
+from reprise.config.protocol import digest
+from reprise.launch.point import Point
+from reprise.tracking import directory as directories
+from reprise.tracking.provenance import changed_sources
+from reprise.tracking.record import RunRecord, read_record
+
+# Words that say how a sweep goes; a point must not carry them on.
+_SWEEP_WORDS = ("hydra/", "hydra.", "sweep=", "+sweep=")
+
+
+class Planner:
+    """Turns override lists into points.
+
+    Args:
+        reuse: a finished run with the same config, seed and code counts as a point's result.
+    """
+
+    def __init__(self, reuse: bool = True) -> None:
+        self.reuse = reuse
+        self._composer = PointComposer()
+
+    def compose(self, overrides: Sequence[str]) -> Composed:
+        """Compose and check the config of a point.
+
+        Raises:
+            ConfigError: it is wrong, or names a run directory of its own.
+        """
+        for word in overrides:
+            if word.lstrip("+").startswith(("paths.run=", "resume=")):
+                raise ConfigError(f"{word} cannot be part of a sweep: each point gets a run directory of its own.")
+        composed = self._composer.compose(overrides)
+        allow = composed.values.get("allow")
+        check_config(
+            composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else []
+        )
+        return composed
+
+    def plan(self, index: int, overrides: Sequence[str], params: dict[str, str]) -> Point:
+        """Make a point; it has no directory yet.
+
+        Raises:
+            ConfigError: its config is wrong.
+        """
+        composed = self.compose(overrides)
+        values = composed.values
+        steps = values["trainer"].get("max_steps")
+        wandb = values["logger"].get("wandb") or {}
+        return Point(
+            index=index,
+            overrides=tuple(overrides),
+            params=params,
+            directory=Path(),
+            name=run_name(composed),
+            seed=values["seed"],
+            digest=digest(values),
+            monitor=values["monitor"],
+            mode=values["monitor_mode"],
+            max_steps=steps if isinstance(steps, int) and steps > 0 else None,
+            trainer=values["trainer"],
+            logs_to_wandb="group" in wandb,
+        )
+
+    def place(self, point: Point) -> None:
+        """Give a point its run directory: that of a finished run of the same, or a new one."""
+        values = self._composer.compose(point.overrides).values
+        outputs = Path(values["paths"]["outputs"]).expanduser()
+        found = self._finished(point, values, outputs) if self.reuse else None
+        if found is None:
+            point.directory = directories.claim(outputs, point.name, point.seed, point.digest)
+            return
+        directory, record = found
+        point.directory, point.reused, point.state = directory, True, "finished"
+        read_outcome(point, record)
+
+    def _finished(self, point: Point, values: dict[str, Any], outputs: Path) -> tuple[Path, RunRecord] | None:
+        for directory in directories.claimed(outputs, point.name, point.seed, point.digest):
+            try:
+                record = read_record(directory)
+            except UserError:
+                continue
+            same = record.config_digest == point.digest and _comparable(record.config) == _comparable(values)
+            if record.state == "finished" and same and not changed_sources(record.code):
+                return directory, record
+        return None
+
+
+def run_name(composed: Composed) -> str:
+    """What a run is filed under: its experiment, or its model."""
+    return composed.experiment or composed.choices.get("model") or "run"
+
+
+def sweep_words(words: Sequence[str]) -> list[str]:
+    """The words of a command line that belong to its points."""
+    return [w for w in words if not w.startswith(_SWEEP_WORDS)]
+
+
+def fingerprint(*parts: Any) -> str:
+    """Eight hexadecimal digits for what defines a sweep."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def read_outcome(point: Point, record: RunRecord) -> None:
+    """Note what a run's record says: steps, objective, latest value of the monitored metric, wall time."""
+    entry = record.metrics.get(point.monitor, {})
+    point.step = record.iteration
+    point.objective = _finite(entry.get("best", entry.get("value")))
+    point.value = _finite(entry.get("value"))
+    point.seconds = float(record.cost.get("wall_seconds", 0.0))
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _comparable(values: dict[str, Any]) -> dict[str, Any]:
+    """A config without what has nothing to do with what was run: folders, logging, tags."""
+    kept = {k: v for k, v in values.items() if k not in ("paths", "logger", "tags", "resume")}
+    kept["callbacks"] = {k: v for k, v in values["callbacks"].items() if k != "progress"}
+    kept["trainer"] = {k: v for k, v in values["trainer"].items() if k != "enable_progress_bar"}
+    return kept
