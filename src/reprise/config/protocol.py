@@ -20,6 +20,7 @@ HARDWARE_KEYS = (
     "paths",
     "callbacks.progress",
     "callbacks.checkpoint",
+    "callbacks.pruning",
     "callbacks.trace",
     "data.root",
     "data.cache",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from reprise.config.errors import Interrupted, UserError
+from reprise.config.errors import Interrupted, Pruned, UserError
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
             from reprise.training.evaluate import evaluate_process
 
             evaluate_process(run, world, Path(task[1]), task[2], task)
-    except Interrupted as error:
+    except (Interrupted, Pruned) as error:
         return error.exit_code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
