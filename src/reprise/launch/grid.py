@@ -11,6 +11,7 @@ from reprise.launch.book import Book
 from reprise.launch.outcome import Outcome
 from reprise.launch.plan import Planner, sweep_words
 from reprise.launch.point import DONE, Point
+from reprise.launch.report import finish_grid
 from reprise.launch.sweep import placed, run_source, sweep_directory
 
 
@@ -103,4 +104,4 @@ def sweep(config: DictConfig, loader: Any, launcher: Any, params: dict[str, Any]
     book = Book(directory, {"sweeper": "grid", "launcher": place.name})
     book.open(exclusive=True)
     book.points = make_points(planner, batch, book.points)
-    return run_source(place, GridSource(book.points), book)
+    return run_source(place, GridSource(book.points), book, lambda: finish_grid(book))
