@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import optuna
+import pytest
 
 from tests.launch.searching import ONE, book, ends, load, search, start, states, sweep_folder
 
@@ -32,15 +33,20 @@ def _params(study: optuna.Study) -> list[dict[str, object]]:
     return [t.params for t in study.trials]
 
 
-def test_a_killed_and_restarted_search_draws_what_an_uninterrupted_one_draws(tmp_path: Path) -> None:
-    words = ["sweep=wavegrad_ema", "hydra.launcher.n_jobs=1", "hydra.sweeper.n_trials=8"]
+@pytest.mark.parametrize(
+    ("trials", "kills"), [(6, (1, 5)), pytest.param(14, (1, 2, 5, 8, 12, 17, 22), marks=pytest.mark.slow)]
+)
+def test_a_killed_and_restarted_search_draws_what_an_uninterrupted_one_draws(
+    tmp_path: Path, trials: int, kills: tuple[int, ...]
+) -> None:
+    words = ["sweep=wavegrad_ema", "hydra.launcher.n_jobs=1", f"hydra.sweeper.n_trials={trials}"]
     words.append("hydra.sweeper.sampler={name: tpe, n_startup_trials: 3}")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     search(whole, *words)
     killed.mkdir()
     log = killed / "log.txt"
     rng = random.Random(time.time_ns())
-    for events in (1, 4, 8):  # starts and ends of trials, after which the process is killed at a random moment
+    for events in kills:  # starts and ends of trials, after which the process is killed at a random moment
         process = start(killed, *words, FAKE_SECONDS="0.1")
         deadline = time.monotonic() + 60
         while not log.is_file() or len(log.read_text(encoding="utf-8").splitlines()) < events:
@@ -52,10 +58,10 @@ def test_a_killed_and_restarted_search_draws_what_an_uninterrupted_one_draws(tmp
         process.communicate()
     search(killed, *words)
     study = load(killed)
-    assert states(study) == ["COMPLETE"] * 8
-    assert len(set(ends(killed))) == len(ends(killed)) == 8
+    assert states(study) == ["COMPLETE"] * trials
+    assert len(set(ends(killed))) == len(ends(killed)) == trials
     assert _params(study) == _params(load(whole))
-    assert len({str(p) for p in _params(study)}) == 8
+    assert len({str(p) for p in _params(study)}) == trials
     assert sweep_folder(killed).name == sweep_folder(whole).name
 
 
