@@ -40,6 +40,7 @@ class InstantPlace:
     name = "instant"
     train: Train = staticmethod(parabola)
     width = 1
+    jobs = False
 
     def __init__(self, **settings: Any) -> None:
         self._ended: list[tuple[Point, End]] = []
@@ -58,6 +59,8 @@ class InstantPlace:
     def start(self, points: list[Point], group: str | None) -> None:
         for point in points:
             self.started.append(point)
+            if self.jobs:
+                point.placement["job"] = point.placement.get("job") or f"j{point.index}"
             found = type(self).train(point)
             record = {"schema": 1, "id": "x", "name": "wavegrad", "seed": 0, "command": "", "config": {}}
             record |= {"config_digest": point.digest, **found}

@@ -224,6 +224,29 @@ def test_a_stale_trial_is_adopted_and_goes_on_where_it_was(
     assert Path(search.study().trials[-1].user_attrs[POINT]["directory"]) == Path(point["directory"]).absolute()
 
 
+def test_whoever_adopts_a_trial_learns_of_its_job(search: Searches) -> None:
+    search.place.jobs = True
+    jobs: list[str] = []
+
+    def train(point: Point) -> dict[str, Any]:
+        jobs.append(point.placement["job"])
+        return parabola(point)
+
+    search.place.train = staticmethod(train)
+    search(*LR, "hydra.sweeper.n_trials=2")
+    point = search.book()["points"][-1]
+    record = Path(point["directory"]) / "run.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "state": "running"}), encoding="utf-8")
+    leave_running(search, None)
+    study = search.study()
+    attribute = study.trials[-1].user_attrs[POINT]
+    study._storage.set_trial_user_attr(study.trials[-1]._trial_id, POINT, {**attribute, "placement": {"job": "77"}})
+    (search.folder / "sweep.json").unlink()
+    search(*LR, "hydra.sweeper.n_trials=2")
+    assert jobs == ["j0", "j1", "77"]
+    assert attribute["placement"] == {"job": "j1"}
+
+
 def test_a_trial_that_runs_elsewhere_is_waited_for_and_taken_over(
     search: Searches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

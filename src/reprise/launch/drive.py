@@ -64,10 +64,19 @@ class Place(Protocol):
 
 
 class Source(Protocol):
-    """Where points come from."""
+    """Where points come from.
+
+    Attributes:
+        draws: it draws each point from what has ended before, so that it must not be asked ahead.
+    """
+
+    draws: bool
 
     def next(self) -> Point | None:
         """Return a point to run, or None when there is none now."""
+
+    def started(self, point: Point) -> None:
+        """Take note of where a point was placed."""
 
     def exhausted(self) -> bool:
         """Whether no further point will come, whatever the running ones give."""
@@ -130,7 +139,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
             # 1. start what there is room for
             batch: list[Point] = []
             while not stop.signals:
-                if held is None and place.has_room():  # a search draws a point from all that have ended before
+                if held is None and (not source.draws or place.has_room()):
                     held = source.next()
                 if held is None:
                     break
@@ -151,6 +160,8 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                 held = None
             if batch:
                 place.start(batch, group)
+                for point in batch:
+                    source.started(point)
                 book.save()
             # 2. note what has ended
             for point, end in place.poll():

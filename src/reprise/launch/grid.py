@@ -22,12 +22,17 @@ class GridSource:
         points: in the order in which they are to run; those that are done are left alone.
     """
 
+    draws = False
+
     def __init__(self, points: Sequence[Point]) -> None:
         self._left = [p for p in points if p.state not in DONE]
 
     def next(self) -> Point | None:
         """Return the first point that has not run."""
         return self._left.pop(0) if self._left else None
+
+    def started(self, point: Point) -> None:
+        """The book has it."""
 
     def exhausted(self) -> bool:
         """Whether all points were handed out."""

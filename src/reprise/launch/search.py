@@ -49,6 +49,8 @@ class SearchSource:
         pruner: setting of the pruner; None for none.
     """
 
+    draws = True
+
     def __init__(
         self,
         study: SharedStudy,
@@ -64,7 +66,6 @@ class SearchSource:
         self._template, self._pruner = template, pruner
         self._look_again = 0.0
         self._under_way: dict[int, Point] = {}
-        self._placements = {p.index: p.placement for p in book.points}
         self.refresh()
 
     def next(self) -> Point | None:
@@ -88,6 +89,11 @@ class SearchSource:
             self.refresh()
             return point
         return None
+
+    def started(self, point: Point) -> None:
+        """Keep the job of a point that outlives this process, for whoever adopts it."""
+        if point.placement.get("job"):
+            self.study.note(point.index, POINT, _portable(point))
 
     def exhausted(self) -> bool:
         """Whether the study has its trials, or too many have failed."""
@@ -151,9 +157,7 @@ class SearchSource:
             self._planner.place(point)
             return point
         point.directory, point.reused = Path(before["directory"]), before["reused"]
-        placement = self._placements.get(point.index, {})
-        if placement.get("job"):
-            point.placement = placement  # its job may still be there
+        point.placement = before["placement"]  # its job may still be there
         return point
 
     def _pruning(self, number: int) -> dict[str, Any]:
@@ -178,13 +182,15 @@ class SearchSource:
             with contextlib.suppress(UserError):
                 read_outcome(point, read_record(point.directory))
         owner = frozen.user_attrs.get(OWNER)
-        point.placement = {"node": f"{owner['host']}, pid {owner['pid']}"} if owner else {}
+        if owner:
+            point.placement["node"] = f"{owner['host']}, pid {owner['pid']}"
         return point
 
 
 def _portable(point: Point) -> dict[str, Any]:
     """A point as the study keeps it: its folder is found from elsewhere too."""
-    return point.to_json() | {"directory": str(point.directory.absolute()), "placement": {}}
+    job = {k: v for k, v in point.placement.items() if k == "job"}
+    return point.to_json() | {"directory": str(point.directory.absolute()), "placement": job}
 
 
 def check_space(space: Space, fixed: Sequence[str], planner: Planner) -> Point:
