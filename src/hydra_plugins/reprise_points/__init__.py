@@ -47,6 +47,16 @@ class Local(_Points):
         return LocalPool(**self.settings)
 
 
+class Ray(_Points):
+    """Tasks of a Ray cluster."""
+
+    def place(self) -> Any:
+        """Connect to the cluster, or start one."""
+        from reprise.launch.ray_place import RayPlace
+
+        return RayPlace(**self.settings)
+
+
 class Grid(Sweeper):
     """Every combination of the values given."""
 

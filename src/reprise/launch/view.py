@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from reprise.launch.point import Point
+from reprise.launch.point import DONE, Point
 
 _ROWS = 30  # of the live table; longer sweeps show what is under way and what failed
 _REFRESH_SECONDS = 0.5
@@ -26,6 +26,9 @@ class LineView:
 
     def show(self, points: list[Point]) -> None:
         """Print what changed."""
+        if not self._states and (done := [p for p in points if p.state in DONE]):
+            self._states = {p.index: p.state for p in done}
+            print(f"{len(done)} of {len(points)} points are done already", file=sys.stderr, flush=True)
         for point in points:
             if self._states.get(point.index, "waiting") != point.state:
                 print(f"[{point.index + 1}/{len(points)}] {describe(point)}", file=sys.stderr, flush=True)
@@ -121,5 +124,6 @@ def _where(point: Point) -> str:
         return str(place["node"])
     if "threads" in place:
         processes = place.get("processes", 1)
-        return (f"{processes} processes x " if processes > 1 else "") + f"{place['threads']} CPU threads"
+        threads = f"{place['threads']} CPU thread" + ("s" if place["threads"] > 1 else "")
+        return f"{processes} processes x {threads}" if processes > 1 else threads
     return ""

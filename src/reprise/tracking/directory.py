@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from reprise.config import protocol
 from reprise.config.check import check_config
 from reprise.config.errors import RunError
 from reprise.tracking.files import write_atomic
@@ -49,21 +50,38 @@ def claimed(outputs: Path, name: str, seed: int, digest: str) -> list[Path]:
     return [p for p in (first, *sorted(further, key=lambda p: int(p.name.rpartition("-")[2]))) if p.is_dir()]
 
 
-def settle(directory: Path) -> None:
+def settle(directory: Path, seed: int, digest: str) -> None:
     """Make a run directory that was decided beforehand, or accept one that holds no run yet.
+
+    What a run of the same seed and digest left there before it had a record, killed in its first moment, is moved
+    aside into `unrecorded/`.
 
     Raises:
         RunError: something else is there, or it cannot be made.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        strange = sorted(p.name for p in directory.iterdir() if p.name not in ("logs", ".lock"))
+        left = [p for p in directory.iterdir() if p.name not in ("logs", "unrecorded") and not p.name.startswith(".")]
+        if not left:
+            return
+        if not _begun(directory, seed, digest):
+            names = ", ".join(sorted(p.name for p in left)[:5])
+            raise RunError(f"paths.run={directory} holds {names}, but no run. Expected an empty or new folder.")
+        aside = directory / "unrecorded" / str(len(list(directory.glob("unrecorded/*"))) + 1)
+        aside.mkdir(parents=True)
+        for path in left:
+            path.rename(aside / path.name)
     except OSError as error:
         raise RunError(f"paths.run={directory} cannot be made: {error.strerror or error}.") from None
-    if strange:
-        raise RunError(
-            f"paths.run={directory} holds {', '.join(strange[:5])}, but no run. Expected an empty or new folder."
-        )
+
+
+def _begun(directory: Path, seed: int, digest: str) -> bool:
+    """Whether the config there is that of a run of this seed and digest."""
+    try:
+        values = yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and values.get("seed") == seed and protocol.digest(values) == digest
 
 
 def write_config(directory: Path, values: dict[str, Any]) -> None:

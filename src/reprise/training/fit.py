@@ -84,7 +84,7 @@ def start(
     name = experiment or choices.get("model") or "run"
     config_digest = digest(values)
     if fixed is not None:
-        directories.settle(fixed)
+        directories.settle(fixed, values["seed"], config_digest)
         run_directory = fixed
     else:
         outputs = Path(values["paths"]["outputs"]).expanduser()
