@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +79,26 @@ def point(words: list[str]) -> int:
     return 0
 
 
+def staged(stage_code: Callable[[], Path | None]) -> Callable[[], Path | None]:
+    """Ship the project's code, with the stand-in as train.py."""
+
+    def stage() -> Path | None:
+        folder = stage_code()
+        assert folder is not None
+        shutil.copy(__file__, folder / "train.py")
+        return folder
+
+    return stage
+
+
 def sweep(words: list[str]) -> int:
     """Run a sweep whose points are the stand-in."""
     import reprise.launch.local
     from reprise.cli.main import main
+    from reprise.launch import ray_place
 
     reprise.launch.local.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
+    ray_place.stage_code = staged(ray_place.stage_code)
     return main(["train", "-m", *words])
 
 

@@ -65,7 +65,6 @@ class Grid(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over and build the launcher."""
-        self.loader = hydra_context.config_loader
         self.composed = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -75,4 +74,4 @@ class Grid(Sweeper):
         """Run all points."""
         from reprise.launch.grid import sweep
 
-        return sweep(self.composed, self.loader, self.launcher, self.params, arguments)
+        return sweep(self.composed, self.launcher, self.params, arguments)

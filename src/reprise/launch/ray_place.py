@@ -77,7 +77,8 @@ class RayPlace:
         except (ConnectionError, RuntimeError, ValueError, TypeError) as error:
             self._unstage()
             raise RunError(f"no Ray cluster at {address or 'this machine'}: {str(error).splitlines()[0]}") from error
-        self._bell = ray.remote(num_cpus=0)(Bell).remote()
+        self._bell: Any = ray.remote(num_cpus=0)(Bell)
+        self._bell = self._bell.remote()
         self._tasks: dict[int, tuple[Point, Any]] = {}
         self._taken = 0
 
@@ -129,7 +130,7 @@ class RayPlace:
                 sync_seconds=self.sync_seconds,
                 before=None if self.storage == "shared" else self._packed(directory),
             )
-            task = self.ray.remote(run_point).options(
+            task: Any = self.ray.remote(run_point).options(
                 num_cpus=point.placement["cpus"],
                 num_gpus=point.placement.get("gpu_count", 0),
                 num_returns="streaming",

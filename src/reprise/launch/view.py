@@ -70,7 +70,7 @@ class TableView:
         self._live.stop()
 
 
-def draw(points: list[Point]) -> Any:
+def draw(points: list[Point], rows: int = _ROWS) -> Any:
     """Make the table: what is under way or failed first, then the rest, as far as it fits."""
     from rich.markup import escape
     from rich.table import Table
@@ -79,7 +79,7 @@ def draw(points: list[Point]) -> Any:
     for name in ("point", "what", "state", "step", points[0].monitor if points else "metric", "where"):
         table.add_column(name, overflow="fold" if name == "what" else "ellipsis", no_wrap=name != "what")
     order = {"running": 0, "failed": 1, "interrupted": 2, "waiting": 3}
-    chosen = sorted(points, key=lambda p: (order.get(p.state, 4), p.index))[:_ROWS]
+    chosen = sorted(points, key=lambda p: (order.get(p.state, 4), p.index))[:rows]
     for point in sorted(chosen, key=lambda p: p.index):
         colour = _COLOURS.get(point.state)
         state = f"[{colour}]{point.state}[/]" if colour else point.state
