@@ -17,6 +17,7 @@ def _point(index: int, state: State, **more: object) -> Point:
     settings: dict[str, object] = {
         "overrides": ("model=wavegrad", f"seed={index}"),
         "params": {"seed": str(index)},
+        "outputs": Path("outputs"),
         "directory": Path(f"outputs/runs/wavegrad/s{index}-12345678"),
         "name": "wavegrad",
         "seed": index,

@@ -16,7 +16,7 @@ from reprise.tracking.abandoned import close_abandoned
 from reprise.tracking.record import FILE, read_record
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = (0.005, 0.25)  # right after something happened, and when nothing does
 _PROGRESS_SECONDS = 2.0
 
 
@@ -122,6 +122,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
     held: Point | None = None
     obeyed = 0
     looked = 0.0
+    pause = _POLL_SECONDS[0]
     with Stop() as stop:
         while True:
             # 1. start what there is room for
@@ -147,19 +148,21 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                 held = None
             if batch:
                 place.start(batch, group)
-                book.save()
             # 2. note what has ended
-            for point, end in place.poll():
+            finished = place.poll()
+            for point, end in finished:
                 conclude(point, end, stopped=bool(stop.signals))
                 source.ended(point)
-                book.save()
+            pause = _POLL_SECONDS[0] if batch or finished else min(1.5 * pause, _POLL_SECONDS[1])
+            if batch or finished:
+                book.save(now=any("job" in p.placement for p in batch))
             # 3. look at what is under way
             if time.monotonic() - looked > _PROGRESS_SECONDS:
                 looked = time.monotonic()
                 for point in book.points:
                     if point.state == "running":
                         _look(point)
-                book.save(progress=True)
+                book.save()
             view.show(book.points)
             # 4. obey signals: the first asks, the second insists
             if len(stop.signals) > obeyed:
@@ -170,7 +173,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                 obeyed = len(stop.signals)
             if place.running() == 0 and (stop.signals or (held is None and source.exhausted())):
                 break
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
     view.show(book.points)
     if stop.signals:
         interrupted = Interrupted(f"the sweep was stopped by {signal.Signals(stop.signals[0]).name}")

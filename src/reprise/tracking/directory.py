@@ -104,5 +104,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RunError(f"{path} holds no config.")
     values["allow"] = []
+    if isinstance(values.get("paths"), dict):
+        values["paths"].setdefault("run", None)  # runs of versions that had no such key
     check_config(values, lambda key: str(path))
     return values
