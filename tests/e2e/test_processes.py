@@ -50,12 +50,16 @@ def test_a_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(site), "REPRISE_CACHE": str(tmp_path / "cache")}
     code = (
         "import json, reprise, reprise.config.paths as p; from reprise.cli.main import main; "
-        "code = main(['check', '--all']); print(json.dumps([reprise.__file__, str(p.conf_dir()), code]))"
+        "code = main(['check', '--all']); "
+        "sweep = main(['train', '-m', 'model=wavegrad', 'seed=0,x']); "  # its launchers and sweepers are found
+        "print(json.dumps([reprise.__file__, str(p.conf_dir()), code, sweep]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    file, conf, exit_code = json.loads(done.stdout.splitlines()[-1])
+    file, conf, exit_code, sweep = json.loads(done.stdout.splitlines()[-1])
     assert file.startswith(str(site))
     assert conf.startswith(str(site))
     assert exit_code == 0
+    assert sweep == 2
+    assert "seed (from command line) is 'x'" in done.stderr
