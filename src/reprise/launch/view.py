@@ -43,7 +43,7 @@ class LineView:
 
 
 class TableView:
-    """A table of the points, drawn in place."""
+    """A table of the points, drawn in place; why a point failed is said above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -53,12 +53,17 @@ class TableView:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
         self._shown = 0.0
+        self._failed: set[int] = set()
 
     def show(self, points: list[Point]) -> None:
         """Draw the table again, twice a second at most."""
         if time.monotonic() - self._shown < _REFRESH_SECONDS:
             return
         self._shown = time.monotonic()
+        for point in points:
+            if point.state == "failed" and point.index not in self._failed:
+                self._failed.add(point.index)
+                self.say(describe(point))
         self._live.update(draw(points), refresh=True)
 
     def say(self, line: str) -> None:
