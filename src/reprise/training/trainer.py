@@ -21,6 +21,7 @@ from reprise.tracking.run import Run
 from reprise.training.callbacks.control import Control
 from reprise.training.callbacks.randomness import RandomStates
 from reprise.training.callbacks.recorder import Recorder
+from reprise.training.identity import identity
 from reprise.training.strategy import WorkerDDP
 from reprise.training.world import World, cpu_threads
 
@@ -195,9 +196,9 @@ def build_control(run: Run, datamodule: StreamDataModule, world: World, stop_aft
     )
 
 
-def build_callbacks(run: Run, control: Control, only: tuple[str, ...] | None = None) -> list[pl.Callback]:
-    """Build the fixed callbacks and those of the config (`only` picks some of them by name)."""
-    chosen = {n: c for n, c in run.values["callbacks"].items() if c is not None and (only is None or n in only)}
+def build_callbacks(run: Run, control: Control) -> list[pl.Callback]:
+    """Build the fixed callbacks and those of the config."""
+    chosen = {n: c for n, c in run.values["callbacks"].items() if c is not None}
     # random states come back before Control runs a validation that the checkpoint was saved before
     randomness = RandomStates()
     control.after_pending_validation = randomness.hold
@@ -241,7 +242,8 @@ def build_trainer(
     strategy: Any = "auto"
     if world.distributed:
         backend = "nccl" if world.accelerator in ("gpu", "cuda") else "gloo"
-        strategy = WorkerDDP(run.directory, task, process_group_backend=backend)
+        facts = identity(run.values, run.directory, task)
+        strategy = WorkerDDP(run.directory, task, str(world), facts, process_group_backend=backend)
     bars = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
     settings |= {
         "accelerator": "gpu" if world.accelerator == "cuda" else world.accelerator,

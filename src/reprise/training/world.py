@@ -9,6 +9,7 @@ from typing import Any
 from reprise.config.errors import ConfigError
 
 CPU_PROCESSES = 2  # what trainer=ddp means where there is no GPU
+STRATEGIES = ("ddp",)  # those of more than one process
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,11 @@ class World:
     @property
     def distributed(self) -> bool:
         """Whether processes have to talk."""
-        return self.size > 1 or self.strategy.startswith("ddp")
+        return self.size > 1 or self.strategy in STRATEGIES
+
+    def __str__(self) -> str:
+        nodes = f" on each of {self.nodes} nodes" if self.nodes > 1 else ""
+        return f"{self.devices} {self.accelerator} processes{nodes} (strategy {self.strategy})"
 
 
 def plan_world(trainer: dict[str, Any]) -> World:
@@ -50,11 +55,12 @@ def plan_world(trainer: dict[str, Any]) -> World:
         )
     strategy = trainer.get("strategy") or "auto"
     if not isinstance(strategy, str):
-        raise ConfigError("trainer.strategy must be a name, e.g. auto or ddp.")
+        raise ConfigError("trainer.strategy must be a name: auto or ddp.")
+    if strategy not in ("auto", *STRATEGIES):
+        raise ConfigError(f"trainer.strategy={strategy}. Expected auto or ddp.")
     devices = trainer.get("devices")
     if devices in (None, "auto", -1, "-1"):
-        distributed = strategy.startswith("ddp")
-        count = (gpus or 1) if accelerator in ("gpu", "cuda") else CPU_PROCESSES if distributed else 1
+        count = (gpus or 1) if accelerator in ("gpu", "cuda") else CPU_PROCESSES if strategy in STRATEGIES else 1
     elif isinstance(devices, list):
         count = len(devices)
     else:
@@ -67,9 +73,7 @@ def plan_world(trainer: dict[str, Any]) -> World:
     if accelerator in ("gpu", "cuda") and count > gpus:
         raise ConfigError(f"trainer.devices={devices!r}, but this machine has {gpus} GPUs.")
     nodes = int(trainer.get("num_nodes") or 1)
-    if count * nodes > 1 and not strategy.startswith("ddp"):
-        if strategy != "auto":
-            raise ConfigError(f"trainer.strategy={strategy} with {count * nodes} devices. Expected ddp.")
+    if count * nodes > 1 and strategy == "auto":
         strategy = "ddp"
     return World(accelerator, count, nodes, strategy)
 
