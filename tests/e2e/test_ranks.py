@@ -202,3 +202,21 @@ def test_two_processes_train_what_one_does_with_two_steps_of_accumulation(tmp_pa
     assert losses(two) == pytest.approx(losses(one), rel=1e-5)
     for name, value in weights(one).items():
         assert torch.allclose(weights(two)[name], value, rtol=1e-4, atol=1e-6), name
+
+
+# threads
+
+
+def test_a_resume_computes_with_the_threads_of_its_record(
+    tmp_path: Path, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    less = ["logger=csv", "data.limit_val=1", "trainer.max_steps=1"]
+    assert main(["train", *small(tmp_path, *less)]) == 0
+    run = only_run(tmp_path)
+    assert read_record(run).environment["threads"] == 2
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert main(["train", f"resume={run}", "trainer.max_steps=2"]) == 0
+    assert read_record(run).environment["threads"] == torch.get_num_threads() == 2
+    assert main(["train", *small(tmp_path / "other", *less)]) == 0
+    assert torch.get_num_threads() == 1

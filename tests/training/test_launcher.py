@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from reprise.config.errors import RunError
@@ -38,14 +39,20 @@ PYTHON = sys.executable
 READY = "os.write(int(os.environ['REPRISE_CHECK_IN']), b'1')"
 
 
-def test_workers_learn_task_world_and_parent(workers: WorkerLauncher) -> None:
+def test_workers_learn_task_world_parent_and_threads(workers: WorkerLauncher) -> None:
     dump = "json.dump([sys.argv[1:], dict(os.environ)], open(sys.argv[3] + '/seen' + rank, 'w'))"
     _script(workers, PYTHON, f"{dump}\n{READY}")
-    assert workers.launch(lambda: "trained") == "trained"
+    before = torch.get_num_threads()
+    torch.set_num_threads(5)
+    try:
+        assert workers.launch(lambda: "trained") == "trained"
+    finally:
+        torch.set_num_threads(before)
     assert workers.join(20.0)
     for rank in ("1", "2"):
         words, environment = json.loads((workers.directory / f"seen{rank}").read_text(encoding="utf-8"))
         assert words == ["-m", "reprise.training.worker", str(workers.directory), "train", "0"]
+        assert environment["OMP_NUM_THREADS"] == "5"
         assert environment["REPRISE_RANK0_PID"] == str(os.getpid())
         assert (environment["REPRISE_WORLD"], environment["WORLD_SIZE"], environment["LOCAL_RANK"]) == (
             "three",

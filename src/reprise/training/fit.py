@@ -136,7 +136,9 @@ def _resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Pat
         directories.write_config(run_directory, values)
     on_start(run_directory)
     world = plan_world(values["trainer"])
-    _session(run_directory, record, world, checkpoint)
+    # sums on a CPU are split over threads: bit-exact means as many as before, whatever this process would take
+    threads = record.environment.get("threads") if world.accelerator == "cpu" else None
+    _session(run_directory, record, world, checkpoint, threads=threads)
     return run_directory
 
 
@@ -164,6 +166,7 @@ def _session(
     world: World,
     checkpoint: Path | None,
     parts: Parts | None = None,
+    threads: int | None = None,
 ) -> None:
     """One process start of a run, with its entry in the record."""
     meter = CostMeter(record.cost, world.size)
@@ -180,7 +183,8 @@ def _session(
     record.state, record.exit_code, record.error = "running", None, None
     record.write(run_directory)
     try:
-        fit_process(run, world, checkpoint, ["train", *([str(checkpoint)] if checkpoint else [])], parts)
+        task = ["train", str(threads or 0), *([str(checkpoint)] if checkpoint else [])]
+        fit_process(run, world, checkpoint, task, parts, threads=threads)
         record.state, record.exit_code = "finished", 0
     except Interrupted as error:
         record.state, record.exit_code, record.error = "interrupted", error.exit_code, str(error)
@@ -230,7 +234,7 @@ def fit_process(
         task: what worker processes are told to do.
         parts: module and data, where they are built already.
         stop_after: stop after so many iterations, without checkpoints or validation.
-        threads: CPU threads; None shares the cores.
+        threads: CPU threads; None for OMP_NUM_THREADS or a share of the cores.
     """
     with rank_variables():
         parts = parts or build_parts(run.values, world, threads)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from reprise.config.errors import RunError
@@ -79,6 +80,7 @@ class WorkerLauncher(_SubprocessScriptLauncher):
                 environment = {
                     **os.environ,
                     "LOCAL_RANK": str(rank),
+                    "OMP_NUM_THREADS": str(torch.get_num_threads()),
                     PARENT: str(os.getpid()),
                     WORLD: self.world,
                     CHECK_IN: str(theirs),

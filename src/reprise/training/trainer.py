@@ -44,16 +44,17 @@ _CONTROL_KEYS = ("max_steps", "max_epochs", "max_time", "val_check_interval", "l
 
 
 def prepare_process(world: World, threads: int | None = None) -> None:
-    """Quiet the libraries, share the cores between CPU processes, and keep freed memory for the next step.
+    """Quiet the libraries, set the threads of a CPU process, and keep freed memory for the next step.
+
+    The number of threads is part of what a CPU computes: sums are split over them. So it is set in every case, to
+    `threads` or to what `cpu_threads` says, and a resumed run is given the number that its record notes.
 
     glibc hands large blocks back to the kernel when they are freed, so that each step of a CPU run faults its
     activations in anew.
     """
     quiet_lightning()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    elif world.accelerator == "cpu" and world.devices > 1:
-        torch.set_num_threads(cpu_threads(world))
+    if threads is not None or world.accelerator == "cpu":
+        torch.set_num_threads(threads or cpu_threads(world))
     if world.accelerator == "cpu" and sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt is not None:

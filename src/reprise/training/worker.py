@@ -55,7 +55,8 @@ def _run(directory: Path, task: list[str]) -> None:
             f"settings of {directory}, rank 0 started it for {planned}."
         )
     if task[0] == "train":
-        fit_process(run, world, Path(task[1]) if len(task) > 1 else None, task)
+        threads, *checkpoint = task[1:]
+        fit_process(run, world, Path(checkpoint[0]) if checkpoint else None, task, threads=int(threads) or None)
     elif task[0] == "verify":
         fit_process(run, world, None, task, stop_after=int(task[1]), threads=int(task[2]))
     else:

@@ -78,6 +78,16 @@ def plan_world(trainer: dict[str, Any]) -> World:
     return World(accelerator, count, nodes, strategy)
 
 
+def cores() -> int:
+    """Cores this process may use, which under a scheduler or `taskset` are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def cpu_threads(world: World) -> int:
-    """Threads for each CPU process so that the processes of a node share the cores."""
-    return max(1, (os.cpu_count() or 1) // world.devices)
+    """Threads for each CPU process: OMP_NUM_THREADS where it is set, else an equal share of the cores for each."""
+    given = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if given.isdigit() and int(given) > 0:
+        return int(given)
+    return max(1, cores() // world.devices)
