@@ -23,6 +23,7 @@ from reprise.training import checkpoints
 
 Small = Callable[..., list[str]]
 DDP = ["trainer=ddp", "trainer.accelerator=cpu", "logger=csv"]
+FSDP = ["trainer=fsdp", "trainer.accelerator=cpu", "logger=csv"]
 
 
 def only_run(outputs: Path) -> Path:
@@ -202,6 +203,103 @@ def test_two_processes_train_what_one_does_with_two_steps_of_accumulation(tmp_pa
     assert losses(two) == pytest.approx(losses(one), rel=1e-5)
     for name, value in weights(one).items():
         assert torch.allclose(weights(two)[name], value, rtol=1e-4, atol=1e-6), name
+
+
+# a norm that is clipped at every step, an optimiser that shows it, a validation with a batch more for one process
+SHARDED = [
+    "model.optimizer._target_=torch.optim.SGD",
+    "+model.optimizer.momentum=0.9",
+    "model.optimizer.lr=0.1",
+    "trainer.gradient_clip_val=0.01",
+    "trainer.val_check_interval=2",
+    "trainer.max_steps=4",
+    "data.val_clips=5",
+    "data.limit_val=5",
+    "data.test_clips=1",
+    "data.limit_test=1",
+    "data.eval_batch_size=2",
+    "callbacks=ema",
+    "callbacks.checkpoint.every_n_steps=2",
+]
+
+
+def test_sharded_training_computes_what_one_process_does(tmp_path: Path, small: Small) -> None:
+    assert main(["train", *small(tmp_path / "one", "logger=csv", *SHARDED)]) == 0
+    assert main(["train", *small(tmp_path / "two", *FSDP, *SHARDED)]) == 0
+    one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
+    assert read_record(two).environment["strategy"] == "fsdp"
+    ours, theirs = ({(s, n): v for s, n, v in read_metrics(r) if not n.startswith("perf/")} for r in (two, one))
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    a, b = (checkpoints.load(checkpoints.find(run)[0]) for run in (one, two))
+    assert a.keys() == b.keys()
+    pairs = [(a["state_dict"], b["state_dict"]), *_optimizer_states(a, b), (_average(a), _average(b))]
+    for left, right in pairs:
+        assert list(left) == list(right)
+        for name, value in left.items():
+            assert torch.allclose(right[name], value, rtol=1e-4, atol=1e-7), name
+
+
+def _optimizer_states(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    left, right = a["optimizer_states"][0], b["optimizer_states"][0]
+    assert left["param_groups"] == right["param_groups"]
+    assert left["state"].keys() == right["state"].keys() != set()
+    return [(left["state"][i], right["state"][i]) for i in left["state"]]
+
+
+def _average(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    from reprise.training.callbacks.ema import averaged_weights
+
+    found = averaged_weights(checkpoint)
+    assert found is not None
+    return found
+
+
+def test_an_error_in_a_sharded_validation_is_told_as_it_is(
+    tmp_path: Path, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are whole at that moment, and the average is in their place: both have to be undone."""
+    from reprise.models.wavegrad.network import UBlock
+
+    plain = UBlock.forward
+
+    def breaking(self: UBlock, u: torch.Tensor, film: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        if not self.training:
+            raise ArithmeticError("broken on purpose")
+        return plain(self, u, film)
+
+    monkeypatch.setattr(UBlock, "forward", breaking)
+    with pytest.raises(ArithmeticError, match="broken on purpose"):
+        main(["train", *small(tmp_path, *FSDP, "trainer.devices=1", "callbacks=ema")])
+    assert read_record(only_run(tmp_path)).error == "ArithmeticError: broken on purpose"
+
+
+def test_what_sharding_cannot_do_is_refused_before_there_is_a_run(
+    tmp_path: Path, small: Small, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *small(tmp_path, *FSDP, "compile=true")]) == 2
+    assert "compile=true does not go together with trainer.strategy=fsdp" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_sharded_run_is_resumed_verified_and_evaluated_bit_for_bit(tmp_path: Path, small: Small) -> None:
+    more = [*FSDP, "callbacks=ema", "callbacks.checkpoint.every_n_steps=2"]
+    assert main(["train", *small(tmp_path / "whole", *more)]) == 0
+    assert main(["train", *small(tmp_path / "half", *more, "trainer.max_steps=4")]) == 0
+    whole, half = only_run(tmp_path / "whole"), only_run(tmp_path / "half")
+    assert main(["train", f"resume={half}", "trainer.max_steps=6"]) == 0
+    a, b = (checkpoints.load(checkpoints.find(run, "last")[0]) for run in (whole, half))
+    assert all(torch.equal(b["state_dict"][name], value) for name, value in a["state_dict"].items())
+    assert all(torch.equal(_average(b)[name], value) for name, value in _average(a).items())
+    for left, right in _optimizer_states(a, b):
+        assert all(torch.equal(right[name], value) for name, value in left.items())
+    assert main(["verify", str(whole)]) == 0
+    assert main(["evaluate", str(whole)]) == 0
+    assert main(["evaluate", str(whole), "trainer.strategy=auto", "trainer.devices=1"]) == 0
+    two, one = read_record(whole).evaluations
+    for name, entry in one["metrics"].items():
+        if not name.endswith("/rtf"):
+            assert two["metrics"][name]["value"] == pytest.approx(entry["value"], rel=1e-6), name
 
 
 # threads

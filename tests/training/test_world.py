@@ -14,7 +14,7 @@ from reprise.training.trainer import prepare_process
 from reprise.training.world import World, cores, cpu_threads, plan_world
 
 
-@pytest.mark.parametrize("strategy", ["ddp"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_a_parallel_strategy_means_two_processes_on_a_cpu(strategy: str) -> None:
     world = plan_world({"accelerator": "cpu", "strategy": strategy})
     assert world == World("cpu", 2, 1, strategy)
@@ -30,7 +30,7 @@ def test_several_devices_without_a_strategy_mean_ddp() -> None:
 
 @pytest.mark.parametrize("strategy", ["ddp_spawn", "deepspeed", 3])
 def test_other_strategies_are_refused(strategy: object) -> None:
-    with pytest.raises(ConfigError, match="auto or ddp"):
+    with pytest.raises(ConfigError, match="auto, ddp or fsdp"):
         plan_world({"accelerator": "cpu", "devices": 1, "strategy": strategy})
 
 

@@ -22,6 +22,7 @@ from reprise.training.callbacks.control import Control
 from reprise.training.callbacks.randomness import RandomStates
 from reprise.training.callbacks.recorder import Recorder
 from reprise.training.identity import identity
+from reprise.training.sharding import EndValidation, WorkerFSDP
 from reprise.training.strategy import WorkerDDP
 from reprise.training.world import World, cpu_threads
 
@@ -113,6 +114,8 @@ def build_parts(values: dict[str, Any], world: World, threads: int | None = None
     Raises:
         ConfigError: a constructor or the optimiser refused a value.
     """
+    if values["compile"] and world.strategy == "fsdp":
+        raise ConfigError("compile=true does not go together with trainer.strategy=fsdp. Use compile=false or ddp.")
     prepare_process(world, threads)
     pl.seed_everything(values["seed"], workers=True, verbose=False)
     datamodule = build_datamodule(values)
@@ -243,8 +246,11 @@ def build_trainer(
     strategy: Any = "auto"
     if world.distributed:
         backend = "nccl" if world.accelerator in ("gpu", "cuda") else "gloo"
+        kind = WorkerFSDP if world.strategy == "fsdp" else WorkerDDP
         facts = identity(run.values, run.directory, task)
-        strategy = WorkerDDP(run.directory, task, str(world), facts, process_group_backend=backend)
+        strategy = kind(run.directory, task, str(world), facts, process_group_backend=backend)
+    if isinstance(strategy, WorkerFSDP):
+        callbacks = [EndValidation(), *callbacks]
     bars = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
     settings |= {
         "accelerator": "gpu" if world.accelerator == "cuda" else world.accelerator,
@@ -260,6 +266,7 @@ def build_trainer(
         "log_every_n_steps": control.log_interval if control else 1,
         "num_sanity_val_steps": 0,
         "use_distributed_sampler": False,
+        "inference_mode": not isinstance(strategy, WorkerFSDP),  # gathered weights made in it could not be trained
         "enable_checkpointing": any(isinstance(c, pl.callbacks.Checkpoint) for c in callbacks),
         "enable_model_summary": False,
         "enable_progress_bar": bool(settings.get("enable_progress_bar", True)) and bars,

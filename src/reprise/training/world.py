@@ -8,8 +8,8 @@ from typing import Any
 
 from reprise.config.errors import ConfigError
 
-CPU_PROCESSES = 2  # what trainer=ddp means where there is no GPU
-STRATEGIES = ("ddp",)  # those of more than one process
+CPU_PROCESSES = 2  # what trainer=ddp and trainer=fsdp mean where there is no GPU
+STRATEGIES = ("ddp", "fsdp")  # those of more than one process
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,11 @@ def plan_world(trainer: dict[str, Any]) -> World:
         )
     strategy = trainer.get("strategy") or "auto"
     if not isinstance(strategy, str):
-        raise ConfigError("trainer.strategy must be a name: auto or ddp.")
+        raise ConfigError("trainer.strategy must be a name: auto, ddp or fsdp.")
     if strategy not in ("auto", *STRATEGIES):
-        raise ConfigError(f"trainer.strategy={strategy}. Expected auto or ddp.")
+        raise ConfigError(f"trainer.strategy={strategy}. Expected auto, ddp or fsdp.")
+    if strategy == "fsdp" and not torch.distributed.is_available():
+        raise ConfigError("trainer.strategy=fsdp, but this build of torch has no torch.distributed.")
     devices = trainer.get("devices")
     if devices in (None, "auto", -1, "-1"):
         count = (gpus or 1) if accelerator in ("gpu", "cuda") else CPU_PROCESSES if strategy in STRATEGIES else 1
