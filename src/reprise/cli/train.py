@@ -17,7 +17,7 @@ Trains a model and keeps the evidence in a run directory below outputs/runs.
   model=wavegrad            a model brings a fitting arch and data that need no download
   arch=wavegrad/small       network sizes
   data=speech_folder        dataset; data.root=PATH uses files that are there
-  trainer=auto|cpu|gpu|ddp  hardware; ddp: all GPUs, or two CPU processes where there is none
+  trainer=auto|cpu|gpu|ddp  hardware; ddp: all GPUs, or two CPU processes where there is none; fsdp: the same, sharded
   budget=smoke              an optional cut of the cost
   experiment=PAPER/ROW      one row of a paper's table, exactly as the paper describes it
   callbacks=ema             add an exponential moving average of the weights

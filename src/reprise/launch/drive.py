@@ -18,6 +18,7 @@ from reprise.tracking.record import FILE, read_record
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = (0.005, 0.25)  # right after something happened, and when nothing does
 _PROGRESS_SECONDS = 2.0
+_LOCK_SECONDS = 3.0  # a surviving rank of the point may be closing the record itself
 
 
 @dataclass
@@ -193,7 +194,7 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
         read_outcome(point, record)
         if record.state == "running" and end.code is not None:
             why = end.reason or describe(end.code)
-            close_abandoned(point.directory, why)
+            close_abandoned(point.directory, why, pid=point.placement.get("pid"), patience=_LOCK_SECONDS)
             point.state, point.error = ("interrupted", None) if stopped else ("failed", why)
             return
         if record.state in DONE and end.code in (0, None):

@@ -50,17 +50,28 @@ def claimed(outputs: Path, name: str, seed: int, digest: str) -> list[Path]:
     return [p for p in (first, *sorted(further, key=lambda p: int(p.name.rpartition("-")[2]))) if p.is_dir()]
 
 
+def make(directory: Path) -> None:
+    """Make a run directory that was decided beforehand, if it is not there.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"paths.run={directory} cannot be made: {error.strerror or error}.") from None
+
+
 def settle(directory: Path, seed: int, digest: str) -> None:
-    """Make a run directory that was decided beforehand, or accept one that holds no run yet.
+    """Accept a run directory that was decided beforehand and holds no run yet; whoever calls this has its lock.
 
     What a run of the same seed and digest left there before it had a record, killed in its first moment, is moved
     aside into `unrecorded/`.
 
     Raises:
-        RunError: something else is there, or it cannot be made.
+        RunError: something else is there.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         left = [p for p in directory.iterdir() if p.name not in ("logs", "unrecorded") and not p.name.startswith(".")]
         if not left:
             return
@@ -72,7 +83,7 @@ def settle(directory: Path, seed: int, digest: str) -> None:
         for path in left:
             path.rename(aside / path.name)
     except OSError as error:
-        raise RunError(f"paths.run={directory} cannot be made: {error.strerror or error}.") from None
+        raise RunError(f"paths.run={directory} cannot be used: {error.strerror or error}.") from None
 
 
 def _begun(directory: Path, seed: int, digest: str) -> bool:

@@ -134,6 +134,14 @@ def _cached_digest(path: Path, changed_at: int) -> str:
     return source_digest(path)
 
 
+def package_digest() -> str:
+    """Digest of every Python file of the installed package, to compare processes of one run."""
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]
+
+
 def packages() -> dict[str, str]:
     """Installed distributions and their versions."""
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
