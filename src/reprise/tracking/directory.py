@@ -50,40 +50,37 @@ def claimed(outputs: Path, name: str, seed: int, digest: str) -> list[Path]:
     return [p for p in (first, *sorted(further, key=lambda p: int(p.name.rpartition("-")[2]))) if p.is_dir()]
 
 
-def make(directory: Path) -> None:
-    """Make a run directory that was decided beforehand, if it is not there.
+def make(directory: Path, seed: int, digest: str) -> None:
+    """Make a run directory that was decided beforehand, or accept one that holds no run, or the beginning of this one.
 
     Raises:
-        RunError: it cannot be made.
+        RunError: something else is there, or it cannot be made.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        left = _left(directory)
     except OSError as error:
         raise RunError(f"paths.run={directory} cannot be made: {error.strerror or error}.") from None
+    if left and not (directory / "run.json").is_file() and not _begun(directory, seed, digest):
+        names = ", ".join(sorted(p.name for p in left)[:5])
+        raise RunError(f"paths.run={directory} holds {names}, but no run. Expected an empty or new folder.")
 
 
-def settle(directory: Path, seed: int, digest: str) -> None:
-    """Accept a run directory that was decided beforehand and holds no run yet; whoever calls this has its lock.
+def settle(directory: Path) -> None:
+    """Move aside, into `unrecorded/`, what a run left here that was killed before it had a record.
 
-    What a run of the same seed and digest left there before it had a record, killed in its first moment, is moved
-    aside into `unrecorded/`.
-
-    Raises:
-        RunError: something else is there.
+    Whoever calls this has the run's lock.
     """
-    try:
-        left = [p for p in directory.iterdir() if p.name not in ("logs", "unrecorded") and not p.name.startswith(".")]
-        if not left:
-            return
-        if not _begun(directory, seed, digest):
-            names = ", ".join(sorted(p.name for p in left)[:5])
-            raise RunError(f"paths.run={directory} holds {names}, but no run. Expected an empty or new folder.")
-        aside = directory / "unrecorded" / str(len(list(directory.glob("unrecorded/*"))) + 1)
-        aside.mkdir(parents=True)
-        for path in left:
-            path.rename(aside / path.name)
-    except OSError as error:
-        raise RunError(f"paths.run={directory} cannot be used: {error.strerror or error}.") from None
+    if not (left := _left(directory)):
+        return
+    aside = directory / "unrecorded" / str(len(list(directory.glob("unrecorded/*"))) + 1)
+    aside.mkdir(parents=True)
+    for path in left:
+        path.rename(aside / path.name)
+
+
+def _left(directory: Path) -> list[Path]:
+    return [p for p in directory.iterdir() if p.name not in ("logs", "unrecorded") and not p.name.startswith(".")]
 
 
 def _begun(directory: Path, seed: int, digest: str) -> bool:

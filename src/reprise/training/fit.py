@@ -86,7 +86,7 @@ def start(
     name = choices.get("experiment") or choices.get("model") or "run"
     config_digest = digest(values)
     if fixed is not None:
-        directories.make(fixed)
+        directories.make(fixed, values["seed"], config_digest)
         run_directory = fixed
     else:
         outputs = Path(values["paths"]["outputs"]).expanduser()
@@ -95,7 +95,7 @@ def start(
         if (run_directory / FILE).is_file():
             raise RunError(f"{run_directory} was begun by another process a moment ago. The same command continues it.")
         if fixed is not None:
-            directories.settle(fixed, values["seed"], config_digest)
+            directories.settle(fixed)
         directories.write_config(run_directory, values)
         record = RunRecord(
             id=f"{config_digest[:8]}-s{values['seed']}-{uuid.uuid4().hex[:8]}",
