@@ -80,9 +80,13 @@ def point(words: list[str]) -> int:
 def sweep(words: list[str]) -> int:
     """Run a sweep whose points are the stand-in."""
     import reprise.launch.local
+    import reprise.launch.slurm
     from reprise.cli.main import main
 
-    reprise.launch.local.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
+    for place in (reprise.launch.local, reprise.launch.slurm):
+        place.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
+    slurm: Any = reprise.launch.slurm
+    slurm._POLL_SECONDS, slurm._CONFIRM_SECONDS, slurm._LETTING_GO_SECONDS = 0.3, 0.6, 3.0
     return main(["train", "-m", *words])
 
 

@@ -34,7 +34,12 @@ class End:
 
 
 class Place(Protocol):
-    """Where points run."""
+    """Where points run.
+
+    A place whose points outlive the sweep notes `job` in a point's placement. Such a point comes back with it, in state
+    running, and `start` watches its job rather than starting another. It may offer `prepare(directory)`, which is called
+    with the sweep's folder before anything else.
+    """
 
     name: str
 
@@ -197,7 +202,7 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
             point.state, point.error = record.state, None  # type: ignore[assignment]
             return
         if record.state == "interrupted":
-            point.state, point.error = "interrupted", record.error
+            point.state, point.error = "interrupted", end.reason or record.error
             return
     if stopped and end.code in (75, 130, -signal.SIGTERM, -signal.SIGKILL):
         point.state, point.error = "interrupted", None

@@ -119,7 +119,10 @@ def _where(point: Point) -> str:
     if "gpus" in place:
         return "GPU " + ",".join(map(str, place["gpus"]))
     if "job" in place:
-        return f"job {place['job']}"
+        waits = (
+            " ".join(filter(None, (place.get("state"), place.get("reason")))) if place.get("state") != "running" else ""
+        )
+        return f"job {place['job']}" + (f" ({waits})" if waits else "")
     if "node" in place:
         return str(place["node"])
     if "threads" in place:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprise.config.errors import ConfigError
+from reprise.training.slurm import asks_for_slurm, fill_in
 
 CPU_PROCESSES = 2  # what trainer=ddp means where there is no GPU
 
 
 @dataclass(frozen=True)
 class World:
-    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node."""
+    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node; `external`: srun started them."""
 
     accelerator: str
     devices: int
     nodes: int
     strategy: str
+    external: bool = False
 
     @property
     def size(self) -> int:
@@ -45,6 +47,8 @@ def plan_world(trainer: dict[str, Any], gpus: int | None = None) -> World:
         import torch
 
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    external = asks_for_slurm(trainer)
+    trainer = fill_in(trainer)
     wanted = trainer.get("accelerator") or "auto"
     if wanted not in ("auto", "cpu", "gpu", "cuda"):
         raise ConfigError(f"trainer.accelerator={wanted}. Expected auto, cpu or gpu.")
@@ -76,7 +80,7 @@ def plan_world(trainer: dict[str, Any], gpus: int | None = None) -> World:
         if strategy != "auto":
             raise ConfigError(f"trainer.strategy={strategy} with {count * nodes} devices. Expected ddp.")
         strategy = "ddp"
-    return World(accelerator, count, nodes, strategy)
+    return World(accelerator, count, nodes, strategy, external)
 
 
 def cpu_threads(world: World) -> int:
