@@ -46,6 +46,13 @@ def test_scontrol_tells_how_a_job_ended() -> None:
     assert slurm_queue.parse_scontrol("slurm_load_jobs error") is None
 
 
+def test_scontrol_tells_of_a_preemption_with_time_left() -> None:
+    line = "JobId=9 JobState=RUNNING Reason=None ExitCode=0:0 PreemptEligibleTime=2026-11-21T09:34:40 PreemptTime="
+    told = slurm_queue.parse_scontrol(line + "2026-11-21T09:40:00")
+    assert told is not None and told.preempted
+    assert slurm_queue.parse_scontrol(line + "None") == JobState("RUNNING", "", 0)
+
+
 def test_a_squeue_that_knows_no_job_is_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm_queue, "_ask", lambda c: (1, "", "slurm_load_jobs error: Invalid job id specified"))
     assert slurm_queue.look(["3"]) == {}

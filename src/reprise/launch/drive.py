@@ -36,9 +36,9 @@ class End:
 class Place(Protocol):
     """Where points run.
 
-    A place whose points outlive the sweep notes `job` in a point's placement. Such a point comes back with it, in state
-    running, and `start` watches its job rather than starting another. It may offer `prepare(directory)`, which is called
-    with the sweep's folder before anything else.
+    A place whose points outlive the sweep notes `job` in a point's placement. A later start hands such a point over
+    with it, and `start` watches the job rather than starting another. A place may offer `prepare(directory)`, which is
+    called with the sweep's folder before anything else.
     """
 
     name: str

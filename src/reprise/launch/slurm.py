@@ -49,8 +49,8 @@ class SlurmPlace:
             raise ConfigError("hydra/launcher=slurm needs submitit: pip install 'reprise[slurm]'.") from None
         if SlurmExecutor.affinity() < 0:
             raise ConfigError(
-                "hydra/launcher=slurm needs SLURM's commands (sbatch, srun, squeue), and they are not on this machine's "
-                "PATH. Start the sweep on a login node of the cluster, or use hydra/launcher=local."
+                "hydra/launcher=slurm needs SLURM's commands (sbatch, srun, squeue), which are not on the PATH of this "
+                "machine. Start the sweep on a login node of the cluster, or use hydra/launcher=local."
             )
         self._executor: Any = SlurmExecutor
         self.settings = Settings(**settings)
@@ -80,9 +80,9 @@ class SlurmPlace:
         limit = self.settings.n_jobs
         # an array keeps to the limit by itself, as long as it is alone
         alone = not self._jobs and all(r == needs for r in self._taken.values())
-        if limit is not None and not point.placement.get("job") and not alone:
-            if len(self._jobs) + len(self._taken) >= limit:
-                return False
+        new = not point.placement.get("job")
+        if limit is not None and new and not alone and len(self._jobs) + len(self._taken) >= limit:
+            return False
         self._taken[point.index] = needs
         return True
 

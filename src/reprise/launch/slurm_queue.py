@@ -1,4 +1,4 @@
-"""What SLURM says of jobs: squeue for all of them at once, scontrol for one that ended, sacct where that is too late."""
+"""What SLURM says of jobs: squeue for all at once, scontrol for one that ended, sacct where that is too late."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ class JobState:
         reason: why it waits or why it ended; empty where SLURM gives none.
         exit_code: of the batch script; None where it is not known.
         signal: that ended it; 0 for none.
+        preempted: it was told to make room, and has some time left to do so.
     """
 
     state: str
     reason: str = ""
     exit_code: int | None = None
     signal: int = 0
+    preempted: bool = False
 
     @property
     def ended(self) -> bool:
@@ -99,7 +101,7 @@ def look_for_names(names: Iterable[str]) -> dict[str, tuple[str, JobState]]:
     code, out, complaint = _ask(command)
     if code:
         raise Unreachable(complaint.strip() or f"squeue ended with code {code}")
-    found = {}
+    found: dict[str, tuple[str, JobState]] = {}
     for line in out.splitlines():
         name, _, rest = line.strip().partition("|")
         found |= {job: (name, state) for job, state in parse_squeue(rest).items()}
@@ -108,7 +110,7 @@ def look_for_names(names: Iterable[str]) -> dict[str, tuple[str, JobState]]:
 
 def parse_squeue(text: str) -> dict[str, JobState]:
     """Read the lines that `look` asks for; an id may stand for a range of an array, as in `12_[3-5,8%2]`."""
-    found = {}
+    found: dict[str, JobState] = {}
     for line in text.splitlines():
         job, _, rest = line.strip().partition("|")
         state, _, reason = rest.partition("|")
@@ -142,7 +144,7 @@ def detail(job: str) -> JobState | None:
 
 def parse_scontrol(text: str) -> JobState | None:
     """Read a line of `scontrol -o show job`."""
-    fields = dict(re.findall(r"(?:^|\s)(JobState|Reason|ExitCode)=(\S*)", text))
+    fields = dict(re.findall(r"(?:^|\s)(JobState|Reason|ExitCode|PreemptTime)=(\S*)", text))
     if "JobState" not in fields:
         return None
     code, _, number = fields.get("ExitCode", "").partition(":")
@@ -152,6 +154,7 @@ def parse_scontrol(text: str) -> JobState | None:
         "" if reason in _NO_REASON else reason,
         int(code) if code.isdigit() else None,
         int(number) if number.isdigit() else 0,
+        fields.get("PreemptTime", "None") not in ("None", "Unknown", "N/A"),
     )
 
 

@@ -62,7 +62,7 @@ class PointTask:
         signals.pass_on_to(process)
         code = process.wait()
         asked_to_end = code == Interrupted.exit_code or (code < 0 and -code in (signal.SIGTERM, signal.SIGUSR1))
-        if rank == 0 and asked_to_end and signals.seen and self._requeue(signals):
+        if rank == 0 and asked_to_end and self._requeue(signals):
             raise SystemExit(Interrupted.exit_code)
         if code:
             raise SystemExit(code if code > 0 else 128 - code)
@@ -77,10 +77,12 @@ class PointTask:
         return environment | own
 
     def _requeue(self, signals: _Signals) -> bool:
-        """Put the job back into the queue, unless somebody else ends it or requeues it already."""
+        """Put the job back into the queue, if it ends for want of time or room and SLURM does not do so itself."""
         job = job_id()
         state = slurm_queue.detail(job)
         if state is None or state.state != "RUNNING":  # cancelled, or being requeued: SLURM does what is to be done
+            return False
+        if _TIME_IS_UP not in signals.seen and not state.preempted:  # another task died, or somebody stopped this one
             return False
         counter = Path(os.environ["SUBMITIT_FOLDER"]) / f"{job}_requeues"
         before = int(counter.read_text()) if counter.is_file() else 0

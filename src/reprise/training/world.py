@@ -14,7 +14,10 @@ CPU_PROCESSES = 2  # what trainer=ddp means where there is no GPU
 
 @dataclass(frozen=True)
 class World:
-    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node; `external`: srun started them."""
+    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node.
+
+    `external`: they are there already, as tasks that srun started.
+    """
 
     accelerator: str
     devices: int
