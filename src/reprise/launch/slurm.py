@@ -96,7 +96,7 @@ class SlurmPlace:
         new: dict[Resources, list[Point]] = {}
         for point in points:
             needs = self._taken.pop(point.index)
-            point.placement = {"job": known[point.index]} if point.index in known else {}
+            point.placement = {"job": known[point.index], "state": "found again"} if point.index in known else {}
             if point.index in known:
                 self._jobs[point.index] = (point, known[point.index])
             else:
@@ -174,7 +174,7 @@ class SlurmPlace:
             self._refused += [(point, End(2, why)) for point in points]
             return
         for point, job in zip(points, jobs, strict=True):
-            point.placement = {"job": str(job.job_id)}
+            point.placement = {"job": str(job.job_id), "state": "submitted"}
             self._jobs[point.index] = (point, str(job.job_id))
 
     def _find(self, points: list[Point]) -> dict[int, str]:
