@@ -134,7 +134,7 @@ def test_sbatch_is_told_everything() -> None:
         "gpus_per_node": 4,
     }
     assert found["array_parallelism"] == 3
-    assert found["additional_parameters"] == {"no-requeue": True, "exclude": "n7"}
+    assert found["additional_parameters"] == {"no-requeue": True, "signal": "USR2@120", "exclude": "n7"}
     assert "--kill-on-bad-exit=1" in found["srun_args"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -67,7 +68,7 @@ class SlurmPlace:
     def prepare(self, directory: Path) -> None:
         """Learn the sweep's folder: submitit's files go to slurm/ in it."""
         self._folder = directory.absolute() / "slurm"
-        self._sweep = directory.name
+        self._sweep = re.sub(r"[^\w.-]", "-", directory.name)  # jobs are named after it
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def take(self, point: Point) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reprise.config.errors import ConfigError
+from reprise.launch.slurm_task import TIME_IS_UP
 from reprise.training.slurm import asked, asks_for_slurm
 from reprise.training.world import CPU_PROCESSES
 
@@ -120,11 +121,14 @@ class Settings:
             "gpus_per_node": resources.gpus or None,
             "mem": None if self.mem_gb is None else f"{math.ceil(self.mem_gb * 1024)}M",
             "array_parallelism": self.n_jobs or 1_000_000,
-            "signal_delay_s": self.signal_delay_s,
             "setup": [str(line) for line in self.setup] or None,
             # a rank that dies ends the others too, which would wait for it
             "srun_args": ["--kill-on-bad-exit=1", *(str(word) for word in self.srun_args)],
-            "additional_parameters": {"requeue" if self.requeue else "no-requeue": True, **dict(self.extra)},
+            "additional_parameters": {
+                "requeue" if self.requeue else "no-requeue": True,
+                "signal": f"{TIME_IS_UP.name.removeprefix('SIG')}@{self.signal_delay_s}",
+                **dict(self.extra),
+            },
             "wckey": None,
         }
         return found

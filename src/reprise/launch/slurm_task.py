@@ -16,7 +16,7 @@ from reprise.config.errors import Interrupted
 from reprise.launch import slurm_queue
 
 ENVIRONMENTS = "REPRISE_POINT_ENVIRONMENTS"  # variables of the points of an array, by run directory, as JSON
-_TIME_IS_UP = signal.SIGUSR2  # what submitit has SLURM send before the time limit
+TIME_IS_UP = signal.SIGUSR2  # what SLURM is to send before the time limit
 _END_SECONDS = 120.0  # that SLURM may take to end a job that was requeued
 
 
@@ -82,7 +82,7 @@ class PointTask:
         state = slurm_queue.detail(job)
         if state is None or state.state != "RUNNING":  # cancelled, or being requeued: SLURM does what is to be done
             return False
-        if _TIME_IS_UP not in signals.seen and not state.preempted:  # another task died, or somebody stopped this one
+        if TIME_IS_UP not in signals.seen and not state.preempted:  # another task died, or somebody stopped this one
             return False
         counter = Path(os.environ["SUBMITIT_FOLDER"]) / f"{job}_requeues"
         before = int(counter.read_text()) if counter.is_file() else 0
@@ -108,7 +108,7 @@ class _Signals:
     def __init__(self) -> None:
         self.seen: list[int] = []
         self._process: subprocess.Popen[bytes] | None = None
-        for number in (signal.SIGTERM, _TIME_IS_UP):
+        for number in (signal.SIGTERM, TIME_IS_UP):
             signal.signal(number, self._note)
 
     def pass_on_to(self, process: subprocess.Popen[bytes]) -> None:
@@ -123,7 +123,7 @@ class _Signals:
 
     def _send(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGUSR1 if number == _TIME_IS_UP else signal.SIGTERM)
+            self._process.send_signal(signal.SIGUSR1 if number == TIME_IS_UP else signal.SIGTERM)
 
 
 def job_id() -> str:
@@ -135,4 +135,4 @@ def job_id() -> str:
 
 def _leave_time_to_us() -> None:
     # SLURM sends it to every process of the step, and by default it kills
-    signal.signal(_TIME_IS_UP, signal.SIG_IGN)
+    signal.signal(TIME_IS_UP, signal.SIG_IGN)
