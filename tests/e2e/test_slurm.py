@@ -60,7 +60,7 @@ def _flat(node: object, prefix: str = "") -> dict[str, torch.Tensor]:
 def test_a_job_that_is_put_back_ends_as_if_it_had_not_been(
     slurm: Slurm, tmp_path: Path, small: Callable[..., list[str]], how: str
 ) -> None:
-    words = ["trainer=ddp", "trainer.accelerator=cpu", "logger=csv", "data.num_workers=1", *LONG]
+    words = ["trainer=ddp", "trainer.accelerator=cpu", "data.num_workers=1", *LONG]
     whole = tmp_path / "whole"
     train(*small(tmp_path, *words, f"paths.run={whole}"))
     outputs = tmp_path / "slurm"
