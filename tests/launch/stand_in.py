@@ -94,11 +94,15 @@ def staged(stage_code: Callable[[], Path | None]) -> Callable[[], Path | None]:
 def sweep(words: list[str]) -> int:
     """Run a sweep whose points are the stand-in."""
     import reprise.launch.local
+    import reprise.launch.slurm
     from reprise.cli.main import main
     from reprise.launch import ray_place
 
-    reprise.launch.local.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
     ray_place.stage_code = staged(ray_place.stage_code)
+    for place in (reprise.launch.local, reprise.launch.slurm):
+        place.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
+    slurm: Any = reprise.launch.slurm
+    slurm._POLL_SECONDS, slurm._CONFIRM_SECONDS, slurm._LETTING_GO_SECONDS = 0.3, 0.6, 3.0
     return main(["train", "-m", *words])
 
 

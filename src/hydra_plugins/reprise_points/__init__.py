@@ -57,6 +57,20 @@ class Ray(_Points):
         return RayPlace(**self.settings)
 
 
+class Slurm(_Points):
+    """Jobs of a SLURM cluster."""
+
+    def place(self) -> Any:
+        """Find submitit and SLURM's commands."""
+        from omegaconf import OmegaConf
+
+        from reprise.launch.slurm import SlurmPlace
+
+        return SlurmPlace(
+            **{k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in self.settings.items()}
+        )
+
+
 class Grid(Sweeper):
     """Every combination of the values given."""
 

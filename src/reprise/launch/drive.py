@@ -35,7 +35,12 @@ class End:
 
 
 class Place(Protocol):
-    """Where points run."""
+    """Where points run.
+
+    A place whose points outlive the sweep notes `job` in a point's placement. A later start hands such a point over
+    with it, and `start` watches the job rather than starting another. A place may offer `prepare(directory)`, which is
+    called with the sweep's folder before anything else.
+    """
 
     name: str
 
@@ -201,7 +206,7 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
             point.state, point.error = record.state, None  # type: ignore[assignment]
             return
         if record.state == "interrupted":
-            point.state, point.error = "interrupted", record.error
+            point.state, point.error = "interrupted", end.reason or record.error
             return
     if stopped and end.code in (75, 130, -signal.SIGTERM, -signal.SIGKILL):
         point.state, point.error = "interrupted", None

@@ -124,7 +124,8 @@ def _where(point: Point) -> str:
     if "gpus" in place:
         return "GPU " + ",".join(map(str, place["gpus"]))
     if "job" in place:
-        return f"job {place['job']}"
+        words = [w for w in (place.get("state"), place.get("reason")) if w and w != "running"]
+        return f"job {place['job']}" + (f" ({': '.join(words)})" if words else "")
     if "node" in place:
         return str(place["node"])
     if "threads" in place:

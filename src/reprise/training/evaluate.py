@@ -21,6 +21,7 @@ from reprise.tracking.pictures import audio_picture
 from reprise.tracking.record import read_record
 from reprise.tracking.run import Run
 from reprise.training.restore import choose_checkpoint, load_weights
+from reprise.training.slurm import on_one_machine
 from reprise.training.strategy import ending_together, rank_variables
 from reprise.training.trainer import build_datamodule, build_module, build_trainer, prepare_process
 from reprise.training.world import World, plan_world
@@ -49,6 +50,7 @@ def evaluate(
     Returns:
         the entry of the record's `evaluations`.
     """
+    values = {**values, "trainer": on_one_machine(values["trainer"])}
     checkpoint, entry = choose_checkpoint(run_directory, role)
     load_weights(build_module(values), checkpoint, weights)  # what is wrong shows before a folder is made
     if samples < 0:

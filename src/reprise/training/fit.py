@@ -30,7 +30,7 @@ from reprise.tracking.metrics_log import MetricsLogger
 from reprise.tracking.record import DONE, FILE, RunRecord, read_record
 from reprise.tracking.run import Run
 from reprise.tracking.wandb import close as close_wandb
-from reprise.training import checkpoints
+from reprise.training import checkpoints, slurm
 from reprise.training.strategy import ending_together, rank_variables
 from reprise.training.trainer import (
     Parts,
@@ -117,6 +117,7 @@ def start(
 
 def _continue(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None]) -> Path:
     """Go on with the run that was begun in a fixed directory, on whatever hardware the config names now."""
+    plan_world(values["trainer"])  # devices that are not there show before anything is written
     record = read_record(run_directory)
     if (record.config_digest, record.seed) != (digest(values), values["seed"]):
         raise RunError(
@@ -266,6 +267,8 @@ def fit_process(
         threads: CPU threads; None for OMP_NUM_THREADS or a share of the cores.
     """
     with rank_variables():
+        if world.external:
+            slurm.announce(run.directory, task, str(world))
         parts = parts or build_parts(run.values, world, threads)
         module, datamodule = parts.module, parts.datamodule
         control = build_control(run, datamodule, world, stop_after)

@@ -24,6 +24,7 @@ from reprise.training.callbacks.recorder import Recorder
 from reprise.training.identity import identity
 from reprise.training.sharding import EndValidation, WorkerFSDP
 from reprise.training.strategy import WorkerDDP
+from reprise.training.tasks import SlurmTasks
 from reprise.training.world import World, cpu_threads
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")  # those in which losses are finite and encodings exact
@@ -255,10 +256,11 @@ def build_trainer(
     settings |= {
         "accelerator": "gpu" if world.accelerator == "cuda" else world.accelerator,
         "devices": settings["devices"] if isinstance(settings.get("devices"), list) else world.devices,
+        "num_nodes": world.nodes,
         "strategy": strategy,
         "callbacks": callbacks,
         "logger": loggers or False,
-        "plugins": [LightningEnvironment()],
+        "plugins": [SlurmTasks() if world.external else LightningEnvironment()],
         "max_epochs": -1,
         "check_val_every_n_epoch": None,
         "val_check_interval": control.val_interval * control.accumulate if control else None,

@@ -21,9 +21,11 @@ def main(arguments: list[str]) -> int:
     from reprise.training.launcher import PARENT
 
     directory, task = Path(arguments[0]), arguments[1:]
-    rank, parent = int(os.environ["LOCAL_RANK"]), int(os.environ[PARENT])
-    watch = ParentWatch(directory, parent, rank, writes=task[0] == "train")
-    watch.start()
+    rank, parent = int(os.environ["LOCAL_RANK"]), os.environ.get(PARENT)
+    watch = None
+    if parent is not None:  # else srun has started all ranks, and ends all when one dies
+        watch = ParentWatch(directory, int(parent), rank, writes=task[0] == "train")
+        watch.start()
     try:
         _run(directory, task)
     except Interrupted as error:
@@ -33,7 +35,7 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
     except BaseException:
         traceback.print_exc()
-        if watch.is_gone(_LINK_SECONDS):
+        if watch is not None and watch.is_gone(_LINK_SECONDS):
             watch.end()
         return 1
     return 0

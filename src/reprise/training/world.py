@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reprise.config.errors import ConfigError
+from reprise.training.slurm import asks_for_slurm, fill_in
 
 CPU_PROCESSES = 2  # what trainer=ddp and trainer=fsdp mean where there is no GPU
 STRATEGIES = ("ddp", "fsdp")  # those of more than one process
@@ -14,12 +15,16 @@ STRATEGIES = ("ddp", "fsdp")  # those of more than one process
 
 @dataclass(frozen=True)
 class World:
-    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node."""
+    """Processes of a run: `accelerator` is cpu or gpu (or as given), `devices` per node.
+
+    `external`: they are there already, as tasks that srun started.
+    """
 
     accelerator: str
     devices: int
     nodes: int
     strategy: str
+    external: bool = False
 
     @property
     def size(self) -> int:
@@ -50,6 +55,8 @@ def plan_world(trainer: dict[str, Any], gpus: int | None = None) -> World:
         import torch
 
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    external = asks_for_slurm(trainer)
+    trainer = fill_in(trainer)
     wanted = trainer.get("accelerator") or "auto"
     if wanted not in ("auto", "cpu", "gpu", "cuda"):
         raise ConfigError(f"trainer.accelerator={wanted}. Expected auto, cpu or gpu.")
@@ -82,7 +89,7 @@ def plan_world(trainer: dict[str, Any], gpus: int | None = None) -> World:
     nodes = int(trainer.get("num_nodes") or 1)
     if count * nodes > 1 and strategy == "auto":
         strategy = "ddp"
-    return World(accelerator, count, nodes, strategy)
+    return World(accelerator, count, nodes, strategy, external)
 
 
 def cores() -> int:
