@@ -20,7 +20,7 @@ from tests.slurm import Slurm, slurm, slurm_cluster, wait_until
 
 import reprise.launch.local
 import reprise.launch.slurm
-from reprise.launch import slurm_queue
+from reprise.launch import ray_place, slurm_queue
 from reprise.launch.drive import End
 from reprise.launch.slurm import SlurmPlace
 
@@ -53,6 +53,7 @@ def sweep(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     for name in ("_POLL_SECONDS", "_CONFIRM_SECONDS", "_LETTING_GO_SECONDS", "program"):
         monkeypatch.setattr(f"reprise.launch.slurm.{name}", getattr(reprise.launch.slurm, name))  # to be put back
     monkeypatch.setattr("reprise.launch.local.program", reprise.launch.local.program)
+    monkeypatch.setattr("reprise.launch.ray_place.stage_code", ray_place.stage_code)
     monkeypatch.chdir(ROOT)
     return lambda outputs, *words: stand_in.sweep([*WORDS, f"paths.outputs={outputs}", *words])
 
