@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
-from tests.launch.conftest import book_of, starts
 
 from reprise.launch.point import quoted
 from reprise.tracking.record import read_record
+from tests.conftest import ROOT
+from tests.launch.conftest import book_of, starts
 
 Sweep = Callable[..., int]
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from reprise.tracking.record import read_record
 from tests.conftest import ROOT
 from tests.launch.conftest import book_of, starts
 from tests.launch.stand_in import staged
-
-from reprise.tracking.record import read_record
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'reprise[ray]'")
 CLUSTER = ["hydra/launcher=ray", "hydra.launcher.address=local", "+hydra.launcher.init.num_cpus=2"]

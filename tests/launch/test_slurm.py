@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT
-from tests.launch import stand_in
-from tests.slurm import Slurm, slurm, slurm_cluster, wait_until
 
 import reprise.launch.local
 import reprise.launch.slurm
 from reprise.launch import ray_place, slurm_queue
 from reprise.launch.drive import End
 from reprise.launch.slurm import SlurmPlace
+from tests.conftest import ROOT
+from tests.launch import stand_in
+from tests.slurm import Slurm, slurm, slurm_cluster, wait_until
 
 __all__ = ["slurm", "slurm_cluster"]
 pytestmark = pytest.mark.slurm

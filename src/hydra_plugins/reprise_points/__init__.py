@@ -71,21 +71,46 @@ class Slurm(_Points):
         )
 
 
-class Grid(Sweeper):
-    """Every combination of the values given."""
-
-    def __init__(self, params: Any = None) -> None:
-        self.params = dict(params or {})
+class _OurSweeper(Sweeper):
+    """Keeps what Hydra hands over."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what Hydra hands over and build the launcher."""
+        self.loader = hydra_context.config_loader
         self.composed = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
+
+class Grid(_OurSweeper):
+    """Every combination of the values given."""
+
+    def __init__(self, params: Any = None, **others: Any) -> None:
+        self.params = dict(params or {})
+        self.others = others
+
     def sweep(self, arguments: list[str]) -> Any:
         """Run all points."""
+        from reprise.config.errors import ConfigError
         from reprise.launch.grid import sweep
 
+        if self.others:  # a search space was merged into our settings
+            raise ConfigError(
+                f"hydra/sweeper=grid has no {', '.join(sorted(self.others))}. A sweep file with a space is a search: "
+                "leave hydra/sweeper out, or use hydra/sweeper=optuna."
+            )
         return sweep(self.composed, self.launcher, self.params, arguments)
+
+
+class Optuna(_OurSweeper):
+    """A search by a study that processes may share."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run, continue or join the search."""
+        from reprise.launch.search import sweep
+
+        return sweep(self.composed, self.loader, self.launcher, self.settings, arguments)

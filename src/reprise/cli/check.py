@@ -9,7 +9,7 @@ usage: reprise check [key=value ...]
        reprise check --all
 
 Composes and checks a config without building anything: keys, types, choices, mandatory values, targets.
---all does it for every model, every arch of it, and every experiment.
+--all does it for every model, every arch of it, every experiment, and every search space of conf/sweep.
 """
 
 
@@ -28,7 +28,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _check_all(extra: list[str]) -> int:
-    from reprise.config.compose import group_choices
+    from reprise.config.compose import group_choices, read_choice
     from reprise.config.errors import ConfigError
 
     commands = [[f"model={m}"] for m in group_choices("model")]
@@ -50,8 +50,30 @@ def _check_all(extra: list[str]) -> int:
         except ConfigError as error:
             failures += 1
             print(f"{' '.join(command)}: {error}", file=sys.stderr)
+    spaces = [c for c in group_choices("sweep") if "space" in read_choice("sweep", c)]
+    for space in spaces:
+        try:
+            _check_sweep(space, extra)
+        except ConfigError as error:
+            failures += 1
+            print(f"sweep={space}: {error}", file=sys.stderr)
+    commands += [[f"sweep={s}"] for s in spaces]
     print(f"{len(commands) - failures} of {len(commands)} configs are right")
     return 2 if failures else 0
+
+
+def _check_sweep(name: str, extra: list[str]) -> None:
+    """Check a search space: every choice and both ends of every interval."""
+    from reprise.config.compose import read_choice
+    from reprise.launch.plan import Planner
+    from reprise.launch.search import check_space
+    from reprise.launch.settings import read_settings, with_fixed
+    from reprise.launch.space import read_space
+
+    content = read_choice("sweep", name)
+    settings = read_settings(content)
+    space, fixed = read_space(settings.space, with_fixed(settings.fixed, extra))
+    check_space(space, fixed, Planner())
 
 
 def _check_one(command: list[str]) -> None:

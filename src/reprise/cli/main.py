@@ -20,6 +20,7 @@ VERBS = {
     "diff": "compare two runs: config, environment, data, metrics",
     "verify": "repeat a run's first steps and compare bit for bit",
     "demo": "train, evaluate and listen to a small WaveGrad in a few minutes",
+    "wandb-sweep": "write a search space as a sweep definition of W&B",
     "tune-schedule": "search a short noise schedule for a diffusion run",
 }
 

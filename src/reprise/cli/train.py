@@ -78,7 +78,10 @@ def _meeting_place(words: list[str]) -> Path:
 
 def _train(overrides: list[str]) -> int:
     from reprise.cli.common import compose_checked, protocol_deviations
+    from reprise.config.errors import ConfigError
 
+    if given := [o for o in overrides if o.startswith(("sweep=", "+sweep=")) and not o.endswith("=null")]:
+        raise ConfigError(f"{given[0]} is a sweep. Expected -m before it: python train.py -m {given[0]} ...")
     composed = compose_checked(overrides)
     deviations = protocol_deviations(composed)
     from reprise.training.fit import start
@@ -118,6 +121,7 @@ def _multirun(words: list[str]) -> int:
             "hydra/launcher=local, ray or slurm."
         )
 
+    words = with_sweep_file(words)
     sweeper = [w.partition("=")[2] for w in words if w.startswith("hydra/sweeper=")]
     if sweeper and sweeper[-1] not in OWN_SWEEPERS and not any(w.startswith("hydra.sweep.dir=") for w in words):
         words = [*words, f"hydra.sweep.dir=${{paths.outputs}}/sweeps/{sweeper[-1]}-{fingerprint(sweep_words(words))}"]
@@ -129,6 +133,20 @@ def _multirun(words: list[str]) -> int:
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_error(error, words, "train") from None
     return outcome.exit_code if isinstance(outcome, Outcome) else 0
+
+
+def with_sweep_file(words: list[str]) -> list[str]:
+    """Words of a command line with those that its sweep file stands for: its sweeper and what it fixes."""
+    chosen = [w.partition("=")[2] for w in words if w.startswith(("sweep=", "+sweep="))]
+    if not chosen or chosen[-1] in ("", "null"):
+        return words
+    from reprise.config.compose import read_choice
+    from reprise.launch.settings import with_fixed
+
+    content = read_choice("sweep", chosen[-1])
+    if "space" in content and not any(w.startswith("hydra/sweeper=") for w in words):
+        words = ["hydra/sweeper=optuna", *words]
+    return with_fixed([str(w) for w in content.get("fixed") or ()], words)
 
 
 def _announce(directory: Path) -> None:

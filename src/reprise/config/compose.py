@@ -136,6 +136,21 @@ def group_choices(group: str) -> list[str]:
     return sorted(name for f in found if not (name := f.removeprefix(group + "/")).rsplit("/", 1)[-1].startswith("_"))
 
 
+def read_choice(group: str, choice: str) -> dict[str, Any]:
+    """Read the file of a group's choice as it is written, interpolations unresolved.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    with hydra_on_conf("train"):
+        loader: Any = GlobalHydra.instance().config_loader()
+        loaded = loader.repository.load_config(f"{group}/{choice}")
+    if loaded is None:
+        raise _missing_choice(f"{group}/{choice}", [f"{group}={choice}"])
+    content = OmegaConf.to_container(loaded.config, resolve=False)
+    return {str(k): v for k, v in content.items()} if isinstance(content, dict) else {}
+
+
 def _key_of(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~").split("@")[0]
 

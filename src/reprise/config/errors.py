@@ -36,6 +36,12 @@ class Interrupted(UserError):
     exit_code = 75
 
 
+class Pruned(UserError):
+    """A search ended the run early, as one that falls behind. Nothing is left to do."""
+
+    exit_code = 0
+
+
 def nearest(name: str, valid: Iterable[str], n: int = 3) -> list[str]:
     """Return up to `n` names of `valid` that look like `name`, best first."""
     return difflib.get_close_matches(name, list(valid), n=n, cutoff=0.5)

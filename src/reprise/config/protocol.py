@@ -21,6 +21,7 @@ HARDWARE_KEYS = (
     "paths",
     "callbacks.progress",
     "callbacks.checkpoint",
+    "callbacks.pruning",
     "callbacks.trace",
     "data.root",
     "data.cache",

@@ -44,6 +44,9 @@ class Place(Protocol):
 
     name: str
 
+    def has_room(self) -> bool:
+        """Whether one more point like the last one fits now, so that it is worth asking the source for one."""
+
     def take(self, point: Point) -> bool:
         """Reserve what the point needs; False when there is no room now. Raises ConfigError when there never is."""
 
@@ -67,7 +70,12 @@ class Place(Protocol):
 
 
 class Source(Protocol):
-    """Where points come from."""
+    """Where points come from.
+
+    An adaptive one draws a point from all that have ended before, so it is asked only when the place has room.
+    """
+
+    adaptive: bool
 
     def next(self) -> Point | None:
         """Return a point to run, or None when there is none now."""
@@ -134,7 +142,8 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
             # 1. start what there is room for
             batch: list[Point] = []
             while not stop.signals:
-                held = held or source.next()
+                if held is None and (place.has_room() or not source.adaptive):
+                    held = source.next()
                 if held is None:
                     break
                 if _settled(held):

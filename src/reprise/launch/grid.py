@@ -13,6 +13,7 @@ from reprise.launch.book import Book
 from reprise.launch.outcome import Outcome
 from reprise.launch.plan import Planner, sweep_words
 from reprise.launch.point import DONE, Point
+from reprise.launch.report import finish_grid
 from reprise.launch.sweep import placed, run_source, sweep_directory
 
 
@@ -22,6 +23,8 @@ class GridSource:
     Args:
         points: in the order in which they are to run; those that are done are left alone.
     """
+
+    adaptive = False
 
     def __init__(self, points: Sequence[Point]) -> None:
         self._left = [p for p in points if p.state not in DONE]
@@ -114,4 +117,4 @@ def sweep(config: DictConfig, launcher: Any, params: dict[str, Any], words: Sequ
     book = Book(directory, {"sweeper": "grid", "launcher": place.name})
     book.open(exclusive=True)
     book.points = make_points(planner, batch, book.points)
-    return run_source(place, GridSource(book.points), book)
+    return run_source(place, GridSource(book.points), book, lambda: finish_grid(book))

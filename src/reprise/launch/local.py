@@ -46,8 +46,16 @@ class LocalPool:
         self.gpus = visible_gpus()
         self.cores = cpu_cores()
         self._free = list(self.gpus)
+        self._last: tuple[World, int] | None = None
         self._worlds: dict[int, World] = {}
         self._processes: dict[int, tuple[Point, subprocess.Popen[bytes]]] = {}
+
+    def has_room(self) -> bool:
+        """Whether one more point like the last one fits now."""
+        if self._last is None:
+            return True
+        world, gpus = self._last
+        return len(self._worlds) < (self.n_jobs or self._most(world, gpus)) and len(self._free) >= gpus
 
     def take(self, point: Point) -> bool:
         """Reserve GPUs or a share of the cores.
@@ -55,7 +63,7 @@ class LocalPool:
         Raises:
             ConfigError: this machine never has what the point asks for.
         """
-        world, gpus = self._needs(point)
+        world, gpus = self._last = self._needs(point)
         if len(self._worlds) >= (self.n_jobs or self._most(world, gpus)) or len(self._free) < gpus:
             return False
         if _is_locked(point.directory):  # an earlier process is still writing its checkpoint

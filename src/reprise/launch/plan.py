@@ -130,6 +130,6 @@ def _finite(value: Any) -> float | None:
 def _comparable(values: dict[str, Any]) -> dict[str, Any]:
     """A config without what has nothing to do with what was run: folders, logging, tags."""
     kept = {k: v for k, v in values.items() if k not in ("paths", "logger", "tags", "resume")}
-    kept["callbacks"] = {k: v for k, v in values["callbacks"].items() if k != "progress"}
+    kept["callbacks"] = {k: v for k, v in values["callbacks"].items() if k not in ("progress", "pruning")}
     kept["trainer"] = {k: v for k, v in values["trainer"].items() if k != "enable_progress_bar"}
     return kept

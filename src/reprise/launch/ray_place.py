@@ -81,6 +81,11 @@ class RayPlace:
         self._bell = self._bell.remote()
         self._tasks: dict[int, tuple[Point, Any]] = {}
         self._taken = 0
+        self._room: int | None = None
+
+    def has_room(self) -> bool:
+        """Whether one more point like the last one fits now."""
+        return self._room is None or self._taken < self._room
 
     def take(self, point: Point) -> bool:
         """Count a point in while fewer than n_jobs are under way.
@@ -104,7 +109,8 @@ class RayPlace:
                 f"no node of the Ray cluster has {cpus} CPUs and {gpus} GPUs. Set hydra.launcher.num_cpus and num_gpus."
             )
         room = sum(int(min(n["CPU"] // cpus, n["GPU"] // gpus if gpus else n["CPU"] // cpus)) for n in fits)
-        if self._taken >= (self.n_jobs or room):
+        self._room = self.n_jobs or room
+        if not self.has_room():
             return False
         self._taken += 1
         point.placement = {"cpus": cpus, "threads": max(1, cpus // world.devices), "processes": world.devices}

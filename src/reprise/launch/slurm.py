@@ -71,6 +71,10 @@ class SlurmPlace:
         self._sweep = re.sub(r"[^\w.-]", "-", directory.name)  # jobs are named after it
         self._folder.mkdir(parents=True, exist_ok=True)
 
+    def has_room(self) -> bool:
+        """Whether a search may draw one more trial; one at a time unless n_jobs says more."""
+        return len(self._jobs) + len(self._taken) < (self.settings.n_jobs or 1)
+
     def take(self, point: Point) -> bool:
         """Accept a point whose job is there already, one that its array can hold, or one of n_jobs.
 

@@ -24,11 +24,12 @@ PATCH = "code.patch"
 SHIPPED = "code.json"
 _NAME = r"[\w.-]*(?:api[_-]?key|token|secret|passw(?:or)?d|authorization)[\w.-]*"
 _ASSIGNED = re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)([^\s\"',]+)")
+_URL = re.compile(r"(\w://[^:/@\s]*:)([^@/\s]+)(@)")
 _OPTION = re.compile(rf"(?i)(--{_NAME}\s+)(\S+)")
 
 
 def redact(text: str, code: bool = False) -> str:
-    """Replace what looks like a secret by stars: api_key=..., "token": "...", --token ..., Bearer ....
+    """Replace what looks like a secret by stars: api_key=..., "token": "...", --token ..., Bearer ..., user:...@host.
 
     Args:
         text: a command line, an error message, a patch.
@@ -39,7 +40,8 @@ def redact(text: str, code: bool = False) -> str:
         quoted = match.group(1).rstrip()[-1:] in "\"'"
         return match.group(0) if code and not quoted and len(match.group(2)) < 16 else match.group(1) + "***"
 
-    return _OPTION.sub(r"\1***", _ASSIGNED.sub(stars, text)) if not code else _ASSIGNED.sub(stars, text)
+    text = _URL.sub(r"\1***\3", _ASSIGNED.sub(stars, text))
+    return text if code else _OPTION.sub(r"\1***", text)
 
 
 def _git(*arguments: str) -> str | None:

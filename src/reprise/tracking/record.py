@@ -43,7 +43,7 @@ class RunRecord:
         metrics: name -> {value, step, best, best_step, version}.
         checkpoints: [{file, step, sha256, bytes, roles}].
         evaluations: results of `reprise evaluate`, newest last.
-        wandb: {id, mode, project, url}, or None.
+        wandb: {id, mode, project, url, sweep}, or None; sweep is that of a W&B agent which started the run.
         weights: which weights validation used, raw or ema.
         iteration: iterations finished.
     """

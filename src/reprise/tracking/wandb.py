@@ -72,14 +72,18 @@ class RunLogger(WandbLogger):
         os.environ.setdefault("WANDB_SILENT", "true")
         if mode == "offline":
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        self._id = record.id
+        before = record.wandb or {}
+        sweep = os.environ.get("WANDB_SWEEP_ID") or before.get("sweep")
+        # an agent of W&B has registered the run already; a resumed run keeps the id it had
+        agent = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+        self._id = identifier = agent or before.get("id") or record.id
         tags = [*record.config.get("tags", []), *([record.experiment] if record.experiment else [])]
         if record.experiment:
             tags.append(record.experiment.partition("/")[0])
         self._wandb_init.pop("anonymous", None)
         self._wandb_init |= {
             "dir": str(run.directory),
-            "id": record.id,
+            "id": identifier,
             "name": f"{record.name}-s{record.seed}",
             "group": self._group or record.name,
             "job_type": "train",
@@ -89,7 +93,7 @@ class RunLogger(WandbLogger):
             "config": {**record.config, "config_digest": record.config_digest},
         }
         self._save_dir = str(run.directory)
-        record.wandb = {"id": record.id, "mode": mode, "project": self._project, "url": None}
+        record.wandb = {"id": identifier, "mode": mode, "project": self._project, "url": None, "sweep": sweep}
         self._record = record
 
     @property

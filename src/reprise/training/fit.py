@@ -18,7 +18,7 @@ import pytorch_lightning as pl
 from filelock import FileLock, Timeout
 
 from reprise.config.check import trust
-from reprise.config.errors import Interrupted, RunError, UserError
+from reprise.config.errors import Interrupted, Pruned, RunError, UserError
 from reprise.config.protocol import deviations as deviations_of
 from reprise.config.protocol import digest
 from reprise.data.stream import divide_batch
@@ -216,6 +216,8 @@ def _session(
         task = ["train", str(threads or 0), *([str(checkpoint)] if checkpoint else [])]
         fit_process(run, world, checkpoint, task, parts, threads=threads)
         record.state, record.exit_code = "finished", 0
+    except Pruned as error:
+        record.state, record.exit_code, record.error = "pruned", 0, str(error)
     except Interrupted as error:
         record.state, record.exit_code, record.error = "interrupted", error.exit_code, str(error)
         error.args = (f"{error}. Go on with: python train.py resume={run_directory}",)

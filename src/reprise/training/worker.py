@@ -10,7 +10,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from reprise.config.errors import Interrupted, RunError, UserError
+from reprise.config.errors import Interrupted, Pruned, RunError, UserError
 from reprise.training.parent import ParentWatch
 
 _LINK_SECONDS = 1.5  # between an error that another process's death causes here and that death being seen
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         watch.start()
     try:
         _run(directory, task)
-    except Interrupted as error:
+    except (Interrupted, Pruned) as error:
         return error.exit_code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
