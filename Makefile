@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c 'import sys,
 STAMP := $(VENV)/.installed
 EXTRAS ?= audio,speech,search,slurm,ray,dev
 
-.PHONY: help setup demo test test-all lint format bench wheel clean
+.PHONY: help setup system demo test test-all lint format bench wheel slurm-up slurm-down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -20,6 +20,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
+
+system:  ## install what the SLURM and PostgreSQL tests need (Debian or Ubuntu, as root)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge postgresql >/dev/null
 
 demo: setup  ## train a small WaveGrad on embedded speech, evaluate it, write sound and pictures (under 5 minutes)
 	$(BIN)/reprise demo
@@ -48,5 +52,12 @@ bench: setup  ## measure speed; one table, ratios within one run
 wheel: setup  ## build a wheel into dist/, conf/ inside it
 	$(BIN)/python -m build --wheel
 
+slurm-up:  ## start a private SLURM with two virtual nodes below .slurm/
+	@scripts/slurm_up.sh .slurm
+
+slurm-down:  ## stop it, cancelling its jobs
+	@scripts/slurm_down.sh .slurm
+
 clean:  ## delete what was built or cached here; outputs/ stays
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
+	scripts/slurm_down.sh .slurm 2>/dev/null
+	rm -rf .slurm $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

@@ -67,7 +67,7 @@ def test_one_paragraph_says_what_is_wrong(overrides: list[str], parts: list[str]
 def test_a_typo_in_an_experiment_file_is_named_with_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import shutil
 
-    from reprise.config import compose, origin, paths
+    from reprise.config import compose, paths
 
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     bad = tmp_path / "conf" / "experiment" / "wavegrad" / "bad.yaml"
@@ -75,7 +75,7 @@ def test_a_typo_in_an_experiment_file_is_named_with_its_file(monkeypatch: pytest
         "# @package _global_\ndefaults:\n  - wavegrad/_protocol\n  - _self_\n\ntrainer:\n  max_stepz: 5\n",
         encoding="utf-8",
     )
-    for module in (compose, origin, paths):
+    for module in (compose, paths):
         monkeypatch.setattr(module, "conf_dir", lambda: tmp_path / "conf")
     with pytest.raises(ConfigError) as caught:
         compose_checked(["experiment=wavegrad/bad"])

@@ -181,3 +181,21 @@ def test_wandb_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert decide_mode("disabled") == "disabled"
     monkeypatch.setenv("WANDB_MODE", "offline")
     assert decide_mode("online") == "offline"
+
+
+def test_changed_sources_are_named() -> None:
+    import reprise.nn.randomness  # noqa: F401
+
+    digests = provenance.source_digests()
+    assert provenance.changed_sources({"sources": digests}) == []
+    changed = {**digests, "reprise.nn.randomness": "0" * 16, "reprise.models.gone.network": "1" * 16}
+    assert provenance.changed_sources({"sources": changed}) == ["reprise.nn.randomness", "reprise.models.gone.network"]
+
+
+def test_shipped_code_knows_where_it_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = provenance.code_state(None)
+    provenance.ship_code_state(tmp_path)
+    monkeypatch.setattr(provenance, "checkout", lambda: tmp_path)
+    there = provenance.code_state(None)
+    assert {k: v for k, v in there.items() if k != "patch_sha256"} == here
+    assert there["commit"]

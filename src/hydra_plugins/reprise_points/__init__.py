@@ -47,6 +47,30 @@ class Local(_Points):
         return LocalPool(**self.settings)
 
 
+class Ray(_Points):
+    """Tasks of a Ray cluster."""
+
+    def place(self) -> Any:
+        """Connect to the cluster, or start one."""
+        from reprise.launch.ray_place import RayPlace
+
+        return RayPlace(**self.settings)
+
+
+class Slurm(_Points):
+    """Jobs of a SLURM cluster."""
+
+    def place(self) -> Any:
+        """Find submitit and SLURM's commands."""
+        from omegaconf import OmegaConf
+
+        from reprise.launch.slurm import SlurmPlace
+
+        return SlurmPlace(
+            **{k: OmegaConf.to_object(v) if OmegaConf.is_config(v) else v for k, v in self.settings.items()}
+        )
+
+
 class _OurSweeper(Sweeper):
     """Keeps what Hydra hands over."""
 
@@ -76,7 +100,7 @@ class Grid(_OurSweeper):
                 f"hydra/sweeper=grid has no {', '.join(sorted(self.others))}. A sweep file with a space is a search: "
                 "leave hydra/sweeper out, or use hydra/sweeper=optuna."
             )
-        return sweep(self.composed, self.loader, self.launcher, self.params, arguments)
+        return sweep(self.composed, self.launcher, self.params, arguments)
 
 
 class Optuna(_OurSweeper):

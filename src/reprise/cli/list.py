@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 USAGE = """
-usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets]
+usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets|sweeps|launchers]
 
 Lists what can be chosen, with the first line of each file's comment. Without a word: models, data, experiments.
 """
@@ -17,6 +17,8 @@ GROUPS = {
     "callbacks": "callbacks",
     "loggers": "logger",
     "budgets": "budget",
+    "sweeps": "sweep",
+    "launchers": "hydra/launcher",
 }
 
 
@@ -41,7 +43,9 @@ def _choices(group: str) -> list[tuple[str, str]]:
     from reprise.config.compose import group_choices
     from reprise.config.paths import conf_dir
 
-    return [(name, summary(conf_dir() / group / f"{name}.yaml")) for name in group_choices(group)]
+    found = [(name, summary(conf_dir() / group / f"{name}.yaml")) for name in group_choices(group)]
+    # Hydra's own launchers train in the process that is started, and are refused
+    return [row for row in found if row[1] or not group.startswith("hydra/")]
 
 
 def _papers() -> list[tuple[str, str]]:

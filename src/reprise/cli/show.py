@@ -7,8 +7,10 @@ from pathlib import Path
 USAGE = """
 usage: reprise show PAPER/ROW
        reprise show RUN_DIR
+       reprise show SWEEP_DIR
 
-Shows an experiment (its protocol with sources) or a run (state, metrics, deviations, cost, evidence).
+Shows an experiment (its protocol with sources), a run (state, metrics, deviations, cost, evidence) or a sweep (state
+and objective of each point, what failed and how to run it again).
 """
 
 
@@ -18,14 +20,17 @@ def run(arguments: list[str]) -> int:
     from reprise.config.errors import ConfigError, suggest
 
     if len(arguments) != 1:
-        raise ConfigError("one name is needed: reprise show PAPER/ROW or reprise show RUN_DIR")
+        raise ConfigError("one name is needed: reprise show PAPER/ROW, RUN_DIR or SWEEP_DIR")
     name = arguments[0]
     experiments = group_choices("experiment")
     if name in experiments:
         return _show_experiment(name)
-    if Path(name).expanduser().is_dir():
-        return _show_run(Path(name).expanduser())
-    raise ConfigError(f"{name!r} is neither an experiment nor a run directory. {suggest(name, experiments)}")
+    folder = Path(name).expanduser()
+    if (folder / "sweep.json").is_file():
+        return _show_sweep(folder)
+    if folder.is_dir():
+        return _show_run(folder)
+    raise ConfigError(f"{name!r} is no experiment, run directory or sweep directory. {suggest(name, experiments)}")
 
 
 def _show_experiment(name: str) -> int:
@@ -46,6 +51,25 @@ def _show_experiment(name: str) -> int:
         if not key.startswith(("callbacks.", "tags")):
             text = yaml.safe_dump(value, default_flow_style=True).strip() if isinstance(value, list) else None
             print(f"  {key:<44} {text or format_value(value)}")
+    return 0
+
+
+def _show_sweep(directory: Path) -> int:
+    from rich.console import Console
+
+    from reprise.launch.book import read_book
+    from reprise.launch.outcome import Outcome
+    from reprise.launch.point import Point
+    from reprise.launch.view import draw
+
+    raw = read_book(directory)
+    points = [Point.from_json(p) for p in raw["points"]]
+    print(f"{directory}: {raw.get('state')}, {raw.get('sweeper')} on {raw.get('launcher')}, begun {raw.get('started')}")
+    print(f"command  {raw.get('command')}\n")
+    Console(soft_wrap=True).print(draw(points, rows=len(points)))
+    print()
+    for line in Outcome(directory, points, str(raw.get("group")), 0.0).lines()[1:]:
+        print(line.removeprefix("  "))
     return 0
 
 

@@ -17,7 +17,8 @@ Trains a model and keeps the evidence in a run directory below outputs/runs.
   model=wavegrad            a model brings a fitting arch and data that need no download
   arch=wavegrad/small       network sizes
   data=speech_folder        dataset; data.root=PATH uses files that are there
-  trainer=auto|cpu|gpu|ddp  hardware; ddp: all GPUs, or two CPU processes where there is none
+  trainer=auto|cpu|gpu|ddp  hardware; ddp: all GPUs, or two CPU processes where there is none; fsdp: the same, sharded
+  trainer=slurm             the tasks that srun started, on one node or many
   budget=smoke              an optional cut of the cost
   experiment=PAPER/ROW      one row of a paper's table, exactly as the paper describes it
   callbacks=ema             add an exponential moving average of the weights
@@ -41,8 +42,13 @@ def run(arguments: list[str]) -> int:
     """Train, resume, or hand Hydra its own flags."""
     from reprise.config.errors import ConfigError
     from reprise.launch.parent import follow_parent
+    from reprise.training.slurm import Step, follow
 
     follow_parent()
+    if (step := Step.here()) is not None and step.tasks > 1:
+        directory = _meeting_place(arguments)
+        if step.rank > 0:
+            return follow(step, directory)
     rest = [a for a in arguments if a not in ("-m", "--multirun")]
     if (rest != arguments or "hydra.mode=MULTIRUN" in arguments) and not any(a.startswith("-") for a in rest):
         return _multirun([a for a in rest if not a.startswith("hydra.mode=")])
@@ -53,6 +59,21 @@ def run(arguments: list[str]) -> int:
             raise ConfigError("resume= names no run. Expected resume=RUN_DIR.")
         return _resume(Path(given[-1].partition("=")[2]), [a for a in arguments if not a.startswith("resume=")])
     return _train(arguments)
+
+
+def _meeting_place(words: list[str]) -> Path:
+    """The run directory that the tasks of a SLURM step know beforehand."""
+    from reprise.cli.common import key_values
+    from reprise.config.errors import ConfigError
+
+    given = key_values([w for w in words if w.startswith(("paths.run=", "resume="))])
+    directory = given.get("resume") or given.get("paths.run")
+    if not directory:
+        raise ConfigError(
+            "srun started several tasks of this command, and they would not find each other: the run directory is not "
+            "fixed. Add paths.run=DIR, a new folder or that of the run to continue."
+        )
+    return Path(str(directory)).expanduser()
 
 
 def _train(overrides: list[str]) -> int:

@@ -47,16 +47,15 @@ class Composed:
 @contextlib.contextmanager
 def hydra_on_conf(name: str) -> Iterator[None]:
     """Let Hydra read conf/ meanwhile, also from within a sweep, where it does already."""
-    instance = GlobalHydra.instance()
-    outer = instance.hydra
-    instance.clear()
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=name):
             yield
     finally:
-        instance.clear()
+        GlobalHydra.instance().clear()  # another instance than before: Hydra replaces it
         if outer is not None:
-            instance.initialize(outer)
+            GlobalHydra.instance().initialize(outer)
 
 
 def _load(overrides: Sequence[str], name: str) -> DictConfig:
@@ -102,7 +101,7 @@ class PointComposer:
             with hydra_on_conf(self.name):
                 loader: Any = GlobalHydra.instance().config_loader()
                 parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-                groups = [o for o in parsed if loader.repository.group_exists(o.key_or_group)]
+                groups = [o for o in parsed if o.is_hydra_override() or loader.repository.group_exists(o.key_or_group)]
                 key = tuple(str(o.input_line) for o in groups)
                 if key not in self._bases:
                     base = compose(self.name, list(key), return_hydra_config=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from reprise.config.paths import conf_dir, show_path
+from reprise.config.compose import hydra_on_conf
+from reprise.config.paths import show_path
 from reprise.config.schema import GROUPS
 
 
@@ -56,7 +56,7 @@ def chain(key: str, overrides: Sequence[str] = (), name: str = "train") -> list[
     """Return every place that sets `key` (dotted) or a part of it, in the order in which they are merged."""
     wanted = key.split(".")
     found: list[Setting] = []
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+    with hydra_on_conf(name):
         loader = GlobalHydra.instance().config_loader()
         defaults = loader.compute_defaults_list(name, list(overrides), RunMode.RUN)
         repo = loader.repository  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ HARDWARE_KEYS = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.strategy",
+    "trainer.plugins",
     "trainer.enable_progress_bar",
     "trainer.log_every_n_steps",
     "logger",

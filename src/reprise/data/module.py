@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from reprise.config.errors import ConfigError
+from reprise.data.loader_process import start_loader
 from reprise.data.stream import ShardSampler, StreamSampler, divide_batch
 
 
@@ -137,4 +138,5 @@ class StreamDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
             prefetch_factor=4 if workers else None,
+            worker_init_fn=start_loader,
         )

@@ -18,7 +18,7 @@ from reprise.tracking.files import write_json
 
 SCHEMA = 1
 FILE = "sweep.json"
-_SECONDS = 1.0  # between writes that only note progress
+_SHARE = 0.05  # of a sweep's time that may go into writing; the run directories know the rest
 
 
 class Book:
@@ -33,7 +33,7 @@ class Book:
         self.directory = directory
         self.head = {"schema": SCHEMA, **head}
         self.points: list[Point] = []
-        self._written = 0.0
+        self._next = 0.0
         self._lock = FileLock(directory / ".lock")
 
     @property
@@ -72,19 +72,25 @@ class Book:
             self.head = {**raw, **self.head, "started": raw.get("started")}
         self.head |= {"pid": os.getpid(), "host": socket.gethostname(), "started": self.head.get("started") or _now()}
 
-    def save(self, progress: bool = False) -> None:
-        """Write the file; calls that only note progress are dropped when the last write is recent."""
-        now = time.monotonic()
-        if progress and now - self._written < _SECONDS:
+    def save(self, now: bool = False) -> None:
+        """Write the file.
+
+        Args:
+            now: also when the last write is recent. What a run has reached is in its own directory, so that a write
+                that is left out loses nothing; where its directory or its job is, is not.
+        """
+        begin = time.monotonic()
+        if not now and begin < self._next:
             return
-        self._written = now
         points = [p.to_json() for p in sorted(self.points, key=lambda p: p.index)]
         write_json(self.path, {**self.head, "updated": _now(), "points": points})
+        end = time.monotonic()
+        self._next = end + (end - begin) / _SHARE
 
     def close(self, state: str) -> None:
         """Note how the sweep ended and let others at it."""
         self.head["state"] = state
-        self.save()
+        self.save(now=True)
         self._lock.release()
 
 

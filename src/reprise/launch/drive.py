@@ -16,8 +16,9 @@ from reprise.tracking.abandoned import close_abandoned
 from reprise.tracking.record import FILE, read_record
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = (0.005, 0.25)  # right after something happened, and when nothing does
 _PROGRESS_SECONDS = 2.0
+_LOCK_SECONDS = 3.0  # a surviving rank of the point may be closing the record itself
 
 
 @dataclass
@@ -34,7 +35,12 @@ class End:
 
 
 class Place(Protocol):
-    """Where points run."""
+    """Where points run.
+
+    A place whose points outlive the sweep notes `job` in a point's placement. A later start hands such a point over
+    with it, and `start` watches the job rather than starting another. A place may offer `prepare(directory)`, which is
+    called with the sweep's folder before anything else.
+    """
 
     name: str
 
@@ -66,11 +72,10 @@ class Place(Protocol):
 class Source(Protocol):
     """Where points come from.
 
-    Attributes:
-        draws: it draws each point from what has ended before, so that it must not be asked ahead.
+    An adaptive one draws a point from all that have ended before, so it is asked only when the place has room.
     """
 
-    draws: bool
+    adaptive: bool
 
     def next(self) -> Point | None:
         """Return a point to run, or None when there is none now."""
@@ -134,12 +139,13 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
     held: Point | None = None
     obeyed = 0
     looked = 0.0
+    pause = _POLL_SECONDS[0]
     with Stop() as stop:
         while True:
             # 1. start what there is room for
             batch: list[Point] = []
             while not stop.signals:
-                if held is None and (not source.draws or place.has_room()):
+                if held is None and (place.has_room() or not source.adaptive):
                     held = source.next()
                 if held is None:
                     break
@@ -162,19 +168,21 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                 place.start(batch, group)
                 for point in batch:
                     source.started(point)
-                book.save()
             # 2. note what has ended
-            for point, end in place.poll():
+            finished = place.poll()
+            for point, end in finished:
                 conclude(point, end, stopped=bool(stop.signals))
                 source.ended(point)
-                book.save()
+            pause = _POLL_SECONDS[0] if batch or finished else min(1.5 * pause, _POLL_SECONDS[1])
+            if batch or finished:
+                book.save(now=any("job" in p.placement for p in batch))
             # 3. look at what is under way
             if time.monotonic() - looked > _PROGRESS_SECONDS:
                 looked = time.monotonic()
                 for point in book.points:
                     if point.state == "running":
                         _look(point)
-                book.save(progress=True)
+                book.save()
             view.show(book.points)
             # 4. obey signals: the first asks, the second insists
             if len(stop.signals) > obeyed:
@@ -185,7 +193,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                 obeyed = len(stop.signals)
             if place.running() == 0 and (stop.signals or (held is None and source.exhausted())):
                 break
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
     view.show(book.points)
     if stop.signals:
         interrupted = Interrupted(f"the sweep was stopped by {signal.Signals(stop.signals[0]).name}")
@@ -205,14 +213,14 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
         read_outcome(point, record)
         if record.state == "running" and end.code is not None:
             why = end.reason or describe(end.code)
-            close_abandoned(point.directory, why)
+            close_abandoned(point.directory, why, pid=point.placement.get("pid"), patience=_LOCK_SECONDS)
             point.state, point.error = ("interrupted", None) if stopped else ("failed", why)
             return
         if record.state in DONE and end.code in (0, None):
             point.state, point.error = record.state, None  # type: ignore[assignment]
             return
         if record.state == "interrupted":
-            point.state, point.error = "interrupted", record.error
+            point.state, point.error = "interrupted", end.reason or record.error
             return
     if stopped and end.code in (75, 130, -signal.SIGTERM, -signal.SIGKILL):
         point.state, point.error = "interrupted", None

@@ -7,6 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from reprise.config.compose import group_choices
+from reprise.config.errors import ConfigError, suggest
 from reprise.launch.book import Book
 from reprise.launch.outcome import Outcome
 from reprise.launch.plan import Planner, sweep_words
@@ -22,7 +24,7 @@ class GridSource:
         points: in the order in which they are to run; those that are done are left alone.
     """
 
-    draws = False
+    adaptive = False
 
     def __init__(self, points: Sequence[Point]) -> None:
         self._left = [p for p in points if p.state not in DONE]
@@ -42,24 +44,36 @@ class GridSource:
         """Nothing depends on it."""
 
 
-def combinations(words: Sequence[str], params: dict[str, Any], loader: Any) -> list[list[str]]:
+def combinations(words: Sequence[str], params: dict[str, Any]) -> list[list[str]]:
     """List the overrides of every point.
 
     Args:
         words: of the command line; values may be sweeps in Hydra's syntax.
         params: further words of the sweeper's config, as key -> value.
-        loader: Hydra's config loader, which knows the choices for glob.
 
     Raises:
         HydraException: a word cannot be parsed, or is an interval, which only a search can serve.
+        ConfigError: a glob matches nothing.
     """
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     every = [*(f"{k}={v}" for k, v in params.items()), *sweep_words(words)]
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(every)
+    parsed = OverridesParser.create(config_loader=_Choices()).parse_overrides(every)  # type: ignore[arg-type]
+    for override in parsed:
+        if override.is_sweep_override() and override.is_discrete_sweep() and not list(override.sweep_iterator()):
+            raise ConfigError(
+                f"{override.input_line} matches nothing. {suggest('', group_choices(override.key_or_group))}"
+            )
     (batch,) = BasicSweeper.split_arguments(parsed, None)
     return batch
+
+
+class _Choices:
+    """What the parser asks Hydra's config loader for, to expand glob; here with the choices in folders too."""
+
+    def get_group_options(self, group_name: str, *_: Any, **__: Any) -> list[str]:
+        return group_choices(group_name)
 
 
 def varying(batch: Sequence[Sequence[str]]) -> list[dict[str, str]]:
@@ -86,25 +100,22 @@ def make_points(planner: Planner, batch: Sequence[Sequence[str]], earlier: Seque
         if before is None or before.digest != point.digest or not before.directory.is_dir():
             planner.place(point)
         else:
-            point.directory, point.reused = before.directory, before.reused
-            if before.state == "running" and before.placement.get("job"):
-                point.placement = before.placement  # its job may still be there
+            point.directory, point.reused, point.placement = before.directory, before.reused, before.placement
         points.append(point)
     return points
 
 
-def sweep(config: DictConfig, loader: Any, launcher: Any, params: dict[str, Any], words: Sequence[str]) -> Outcome:
+def sweep(config: DictConfig, launcher: Any, params: dict[str, Any], words: Sequence[str]) -> Outcome:
     """Run the sweep of a command line.
 
     Args:
         config: composed by Hydra for the sweep as a whole.
-        loader: Hydra's config loader.
         launcher: one of hydra_plugins.reprise_points.
         params: further words, of the sweeper's config.
         words: overrides of the command line.
     """
     place, planner = placed(launcher)
-    batch = combinations(words, params, loader)
+    batch = combinations(words, params)
     directory = sweep_directory(config, batch)
     book = Book(directory, {"sweeper": "grid", "launcher": place.name})
     book.open(exclusive=True)

@@ -64,6 +64,7 @@ class Planner:
             index=index,
             overrides=tuple(overrides),
             params=params,
+            outputs=Path(values["paths"]["outputs"]).expanduser(),
             directory=Path(),
             name=run_name(composed),
             seed=values["seed"],
@@ -77,24 +78,23 @@ class Planner:
 
     def place(self, point: Point) -> None:
         """Give a point its run directory: that of a finished run of the same, or a new one."""
-        values = self._composer.compose(point.overrides).values
-        outputs = Path(values["paths"]["outputs"]).expanduser()
-        found = self._finished(point, values, outputs) if self.reuse else None
+        found = self._finished(point) if self.reuse else None
         if found is None:
-            point.directory = directories.claim(outputs, point.name, point.seed, point.digest)
+            point.directory = directories.claim(point.outputs, point.name, point.seed, point.digest)
             return
         directory, record = found
         point.directory, point.reused, point.state = directory, True, "finished"
         read_outcome(point, record)
 
-    def _finished(self, point: Point, values: dict[str, Any], outputs: Path) -> tuple[Path, RunRecord] | None:
-        for directory in directories.claimed(outputs, point.name, point.seed, point.digest):
+    def _finished(self, point: Point) -> tuple[Path, RunRecord] | None:
+        for directory in directories.claimed(point.outputs, point.name, point.seed, point.digest):
             try:
                 record = read_record(directory)
             except UserError:
                 continue
-            same = record.config_digest == point.digest and _comparable(record.config) == _comparable(values)
-            if record.state == "finished" and same and not changed_sources(record.code):
+            if record.state != "finished" or record.config_digest != point.digest or changed_sources(record.code):
+                continue
+            if _comparable(record.config) == _comparable(self._composer.compose(point.overrides).values):
                 return directory, record
         return None
 

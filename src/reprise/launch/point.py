@@ -13,6 +13,7 @@ from reprise.config.paths import checkout
 
 State = Literal["waiting", "running", "finished", "pruned", "interrupted", "failed"]
 DONE: tuple[State, ...] = ("finished", "pruned")  # nothing is left to run
+_NOT_WRITTEN = ("environment", "trainer")
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Point:
         index: its number in the sweep, from 0.
         overrides: the words of `train.py`, the run directory not among them.
         params: of these, what sets the point apart from the others: key -> value as typed.
+        outputs: root of runs and sweeps.
         directory: of its run, decided beforehand.
         name, seed, digest: identity of the run.
         monitor, mode: the metric that decides which checkpoint is best, and whether `min` or `max` of it.
@@ -42,6 +44,7 @@ class Point:
     index: int
     overrides: tuple[str, ...]
     params: dict[str, str]
+    outputs: Path
     directory: Path
     name: str
     seed: int
@@ -84,15 +87,17 @@ class Point:
 
     def to_json(self) -> dict[str, Any]:
         """Everything but what is only needed while it runs."""
-        raw = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "environment"}
-        return raw | {"overrides": list(self.overrides), "directory": str(self.directory)}
+        raw = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in _NOT_WRITTEN}
+        paths = {"outputs": str(self.outputs), "directory": str(self.directory)}
+        return raw | {"overrides": list(self.overrides), **paths}
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Point:
         """Read what `to_json` wrote."""
         known = {f.name for f in dataclasses.fields(cls)}
         kept = {k: v for k, v in raw.items() if k in known}
-        return cls(**kept | {"overrides": tuple(raw["overrides"]), "directory": Path(raw["directory"])})
+        paths = {k: Path(raw[k]) for k in ("outputs", "directory")}
+        return cls(**kept | {"overrides": tuple(raw["overrides"]), "trainer": {}} | paths)
 
 
 def quoted(value: str) -> str:

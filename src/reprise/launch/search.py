@@ -49,7 +49,7 @@ class SearchSource:
         pruner: setting of the pruner; None for none.
     """
 
-    draws = True
+    adaptive = True
 
     def __init__(
         self,

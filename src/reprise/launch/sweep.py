@@ -72,7 +72,9 @@ def run_source(place: Place, source: Source, book: Book, notes: Any = lambda: ()
     start = time.monotonic()
     group = str(book.head.get("group") or book.directory.name)
     book.head |= {"group": group, "state": "running", "command": redact(shlex.join(sys.argv))}
-    book.save()
+    book.save(now=True)
+    if hasattr(place, "prepare"):  # a place that keeps files of its own
+        place.prepare(book.directory)
     view = make_view()
     view.say(f"sweep directory: {book.directory}")
     view.show(book.points)

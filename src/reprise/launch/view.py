@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from reprise.launch.point import Point
+from reprise.launch.point import DONE, Point
 
 _ROWS = 30  # of the live table; longer sweeps show what is under way and what failed
 _REFRESH_SECONDS = 0.5
@@ -26,6 +26,9 @@ class LineView:
 
     def show(self, points: list[Point]) -> None:
         """Print what changed."""
+        if not self._states and (done := [p for p in points if p.state in DONE]):
+            self._states = {p.index: p.state for p in done}
+            print(f"{len(done)} of {len(points)} points are done already", file=sys.stderr, flush=True)
         for point in points:
             if self._states.get(point.index, "waiting") != point.state:
                 print(f"[{point.index + 1}/{len(points)}] {describe(point)}", file=sys.stderr, flush=True)
@@ -40,7 +43,7 @@ class LineView:
 
 
 class TableView:
-    """A table of the points, drawn in place."""
+    """A table of the points, drawn in place; why a point failed is said above it."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -50,12 +53,17 @@ class TableView:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._live.start()
         self._shown = 0.0
+        self._failed: set[int] = set()
 
     def show(self, points: list[Point]) -> None:
         """Draw the table again, twice a second at most."""
         if time.monotonic() - self._shown < _REFRESH_SECONDS:
             return
         self._shown = time.monotonic()
+        for point in points:
+            if point.state == "failed" and point.index not in self._failed:
+                self._failed.add(point.index)
+                self.say(describe(point))
         self._live.update(draw(points), refresh=True)
 
     def say(self, line: str) -> None:
@@ -67,7 +75,7 @@ class TableView:
         self._live.stop()
 
 
-def draw(points: list[Point]) -> Any:
+def draw(points: list[Point], rows: int = _ROWS) -> Any:
     """Make the table: what is under way or failed first, then the rest, as far as it fits."""
     from rich.markup import escape
     from rich.table import Table
@@ -76,7 +84,7 @@ def draw(points: list[Point]) -> Any:
     for name in ("point", "what", "state", "step", points[0].monitor if points else "metric", "where"):
         table.add_column(name, overflow="fold" if name == "what" else "ellipsis", no_wrap=name != "what")
     order = {"running": 0, "failed": 1, "interrupted": 2, "waiting": 3}
-    chosen = sorted(points, key=lambda p: (order.get(p.state, 4), p.index))[:_ROWS]
+    chosen = sorted(points, key=lambda p: (order.get(p.state, 4), p.index))[:rows]
     for point in sorted(chosen, key=lambda p: p.index):
         colour = _COLOURS.get(point.state)
         state = f"[{colour}]{point.state}[/]" if colour else point.state
@@ -116,10 +124,12 @@ def _where(point: Point) -> str:
     if "gpus" in place:
         return "GPU " + ",".join(map(str, place["gpus"]))
     if "job" in place:
-        return f"job {place['job']}"
+        words = [w for w in (place.get("state"), place.get("reason")) if w and w != "running"]
+        return f"job {place['job']}" + (f" ({': '.join(words)})" if words else "")
     if "node" in place:
         return str(place["node"])
     if "threads" in place:
         processes = place.get("processes", 1)
-        return (f"{processes} processes x " if processes > 1 else "") + f"{place['threads']} CPU threads"
+        threads = f"{place['threads']} CPU thread" + ("s" if place["threads"] > 1 else "")
+        return f"{processes} processes x {threads}" if processes > 1 else threads
     return ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from reprise.config import protocol
 from reprise.config.check import check_config
 from reprise.config.errors import RunError
 from reprise.tracking.files import write_atomic
@@ -49,21 +50,46 @@ def claimed(outputs: Path, name: str, seed: int, digest: str) -> list[Path]:
     return [p for p in (first, *sorted(further, key=lambda p: int(p.name.rpartition("-")[2]))) if p.is_dir()]
 
 
-def settle(directory: Path) -> None:
-    """Make a run directory that was decided beforehand, or accept one that holds no run yet.
+def make(directory: Path, seed: int, digest: str) -> None:
+    """Make a run directory that was decided beforehand, or accept one that holds no run, or the beginning of this one.
 
     Raises:
         RunError: something else is there, or it cannot be made.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        strange = sorted(p.name for p in directory.iterdir() if p.name not in ("logs", ".lock"))
+        left = _left(directory)
     except OSError as error:
         raise RunError(f"paths.run={directory} cannot be made: {error.strerror or error}.") from None
-    if strange:
-        raise RunError(
-            f"paths.run={directory} holds {', '.join(strange[:5])}, but no run. Expected an empty or new folder."
-        )
+    if left and not (directory / "run.json").is_file() and not _begun(directory, seed, digest):
+        names = ", ".join(sorted(p.name for p in left)[:5])
+        raise RunError(f"paths.run={directory} holds {names}, but no run. Expected an empty or new folder.")
+
+
+def settle(directory: Path) -> None:
+    """Move aside, into `unrecorded/`, what a run left here that was killed before it had a record.
+
+    Whoever calls this has the run's lock.
+    """
+    if not (left := _left(directory)):
+        return
+    aside = directory / "unrecorded" / str(len(list(directory.glob("unrecorded/*"))) + 1)
+    aside.mkdir(parents=True)
+    for path in left:
+        path.rename(aside / path.name)
+
+
+def _left(directory: Path) -> list[Path]:
+    return [p for p in directory.iterdir() if p.name not in ("logs", "unrecorded") and not p.name.startswith(".")]
+
+
+def _begun(directory: Path, seed: int, digest: str) -> bool:
+    """Whether the config there is that of a run of this seed and digest."""
+    try:
+        values = yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(values, dict) and values.get("seed") == seed and protocol.digest(values) == digest
 
 
 def write_config(directory: Path, values: dict[str, Any]) -> None:
@@ -86,5 +112,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RunError(f"{path} holds no config.")
     values["allow"] = []
+    if isinstance(values.get("paths"), dict):
+        values["paths"].setdefault("run", None)  # runs of versions that had no such key
     check_config(values, lambda key: str(path))
     return values

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import io
+import json
 import os
 import platform
 import re
@@ -17,7 +18,10 @@ from typing import Any
 
 from reprise import __version__
 from reprise.config.paths import PACKAGE, checkout
+from reprise.tracking.files import write_json
 
+PATCH = "code.patch"
+SHIPPED = "code.json"
 _NAME = r"[\w.-]*(?:api[_-]?key|token|secret|passw(?:or)?d|authorization)[\w.-]*"
 _ASSIGNED = re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)([^\s\"',]+)")
 _URL = re.compile(r"(\w://[^:/@\s]*:)([^@/\s]+)(@)")
@@ -54,8 +58,15 @@ def _git(*arguments: str) -> str | None:
 def code_state(directory: Path | None) -> dict[str, Any]:
     """Commit and dirtiness of the checkout; a dirty tree's patch goes to `directory`/code.patch.
 
-    Outside a checkout only the package version is known.
+    Outside a checkout only the package version is known. A copy that `ship_code_state` was called for knows what its
+    original knew.
     """
+    top = checkout()
+    if top is not None and (top / SHIPPED).is_file():
+        shipped: dict[str, Any] = json.loads((top / SHIPPED).read_text(encoding="utf-8"))
+        if directory is not None and (top / PATCH).is_file():
+            (directory / PATCH).write_bytes((top / PATCH).read_bytes())
+        return shipped
     commit = _git("rev-parse", "HEAD")
     state: dict[str, Any] = {"version": __version__, "commit": commit.strip() if commit else None, "dirty": None}
     if commit is None:
@@ -65,9 +76,14 @@ def code_state(directory: Path | None) -> dict[str, Any]:
     state |= {"dirty": bool(patch or untracked), "untracked": untracked}
     if patch and directory is not None:
         patch = redact(patch, code=True)
-        (directory / "code.patch").write_text(patch, encoding="utf-8")
+        (directory / PATCH).write_text(patch, encoding="utf-8")
         state["patch_sha256"] = hashlib.sha256(patch.encode()).hexdigest()
     return state
+
+
+def ship_code_state(folder: Path) -> None:
+    """Leave the state of this code in a copy of it that goes to another machine without its history."""
+    write_json(folder / SHIPPED, code_state(folder))
 
 
 def source_digest(path: Path) -> str:
@@ -118,6 +134,14 @@ def changed_sources(code: dict[str, Any]) -> list[str]:
 @functools.lru_cache(maxsize=1024)
 def _cached_digest(path: Path, changed_at: int) -> str:
     return source_digest(path)
+
+
+def package_digest() -> str:
+    """Digest of every Python file of the installed package, to compare processes of one run."""
+    found = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        found.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:16]
 
 
 def packages() -> dict[str, str]:

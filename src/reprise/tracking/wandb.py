@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import netrc
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,7 +124,8 @@ class RunLogger(WandbLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log at the run's own count of iterations; Lightning's is one behind at a validation."""
-        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, self._clock())
+        with self._surviving():
+            super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, self._clock())
 
     @rank_zero_only
     def log_samples(self, samples: list[AudioSample], pictures: list[Path], step: int) -> None:
@@ -137,7 +139,24 @@ class RunLogger(WandbLogger):
             media[key] = wandb.Audio(sample.generated.numpy(), rate, caption=sample.caption)
             media[f"{key}_truth"] = wandb.Audio(sample.truth.numpy(), rate, caption="truth")
             media[f"{key}_spectrogram"] = wandb.Image(str(picture), caption=sample.caption)
-        self.experiment.log(media)
+        with self._surviving():
+            self.experiment.log(media)
+
+    @contextlib.contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Go on without W&B when its process dies: a scheduler that preempts a job sends SIGTERM to that one too."""
+        try:
+            yield
+        except ConnectionError as error:
+            log.warning("W&B's process is gone (%s): the run goes on without it; metrics.csv has everything", error)
+            self._experiment: Any = _Nothing()
+
+
+class _Nothing:
+    """Stands in for a wandb run whose process died."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args, **kwargs: None
 
 
 def close() -> None:
@@ -145,4 +164,5 @@ def close() -> None:
     import sys
 
     if "wandb" in sys.modules and sys.modules["wandb"].run is not None:
-        sys.modules["wandb"].finish()
+        with contextlib.suppress(ConnectionError):  # its process died, and has said so
+            sys.modules["wandb"].finish()

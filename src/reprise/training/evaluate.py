@@ -21,7 +21,8 @@ from reprise.tracking.pictures import audio_picture
 from reprise.tracking.record import read_record
 from reprise.tracking.run import Run
 from reprise.training.restore import choose_checkpoint, load_weights
-from reprise.training.strategy import WorkerDDP, rank_variables
+from reprise.training.slurm import on_one_machine
+from reprise.training.strategy import ending_together, rank_variables
 from reprise.training.trainer import build_datamodule, build_module, build_trainer, prepare_process
 from reprise.training.world import World, plan_world
 
@@ -49,6 +50,7 @@ def evaluate(
     Returns:
         the entry of the record's `evaluations`.
     """
+    values = {**values, "trainer": on_one_machine(values["trainer"])}
     checkpoint, entry = choose_checkpoint(run_directory, role)
     load_weights(build_module(values), checkpoint, weights)  # what is wrong shows before a folder is made
     if samples < 0:
@@ -103,12 +105,8 @@ def evaluate_process(
         module = build_module(run.values)
         chosen = load_weights(module, checkpoint, weights)
         trainer = build_trainer(run, world, None, [], [], task)
-        try:
+        with ending_together(trainer.strategy):
             trainer.test(module, datamodule=datamodule, verbose=False)
-        except BaseException:
-            if isinstance(trainer.strategy, WorkerDDP):
-                trainer.strategy.stop_workers()
-            raise
         return trainer, chosen, list(getattr(module, "samples", []))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shlex
 import socket
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ from reprise.config.protocol import digest
 from reprise.data.stream import divide_batch
 from reprise.tracking import directory as directories
 from reprise.tracking import provenance
+from reprise.tracking.abandoned import LOCK
 from reprise.tracking.cost import CostMeter
 from reprise.tracking.metrics_log import MetricsLogger
 from reprise.tracking.record import DONE, FILE, RunRecord, read_record
 from reprise.tracking.run import Run
 from reprise.tracking.wandb import close as close_wandb
-from reprise.training import checkpoints
-from reprise.training.strategy import WorkerDDP, WorkerLauncher, rank_variables
+from reprise.training import checkpoints, slurm
+from reprise.training.strategy import ending_together, rank_variables
 from reprise.training.trainer import (
     Parts,
     build_callbacks,
@@ -42,6 +44,7 @@ from reprise.training.trainer import (
 from reprise.training.world import World, plan_world
 
 log = logging.getLogger(__name__)
+_LOCK_SECONDS = 3.0  # a process that was killed a moment ago may not be gone yet
 
 
 def start(
@@ -80,36 +83,41 @@ def start(
     divide_batch(values["data"]["batch_size"], world.size, values["data"].get("max_device_batch"))
     with rank_variables():
         parts = build_parts(values, world)
-    experiment = choices.get("experiment")
-    name = experiment or choices.get("model") or "run"
+    name = choices.get("experiment") or choices.get("model") or "run"
     config_digest = digest(values)
     if fixed is not None:
-        directories.settle(fixed)
+        directories.make(fixed, values["seed"], config_digest)
         run_directory = fixed
     else:
         outputs = Path(values["paths"]["outputs"]).expanduser()
         run_directory = directories.claim(outputs, name, values["seed"], config_digest)
-    directories.write_config(run_directory, values)
-    record = RunRecord(
-        id=f"{config_digest[:8]}-s{values['seed']}-{uuid.uuid4().hex[:8]}",
-        name=name,
-        seed=values["seed"],
-        command=provenance.redact(shlex.join(sys.argv)),
-        config=values,
-        config_digest=config_digest,
-        experiment=experiment,
-        overrides=[provenance.redact(o) for o in overrides],
-        choices=dict(choices),
-        deviations=deviations,
-        code=provenance.code_state(run_directory),
-    )
-    on_start(run_directory)
-    _session(run_directory, record, world, None, parts)
+    with _alone(run_directory):
+        if (run_directory / FILE).is_file():
+            raise RunError(f"{run_directory} was begun by another process a moment ago. The same command continues it.")
+        if fixed is not None:
+            directories.settle(fixed)
+        directories.write_config(run_directory, values)
+        record = RunRecord(
+            id=f"{config_digest[:8]}-s{values['seed']}-{uuid.uuid4().hex[:8]}",
+            name=name,
+            seed=values["seed"],
+            command=provenance.redact(shlex.join(sys.argv)),
+            config=values,
+            config_digest=config_digest,
+            experiment=choices.get("experiment"),
+            overrides=[provenance.redact(o) for o in overrides],
+            choices=dict(choices),
+            deviations=deviations,
+            code=provenance.code_state(run_directory),
+        )
+        on_start(run_directory)
+        _session(run_directory, record, world, None, parts)
     return run_directory
 
 
 def _continue(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None]) -> Path:
     """Go on with the run that was begun in a fixed directory, on whatever hardware the config names now."""
+    plan_world(values["trainer"])  # devices that are not there show before anything is written
     record = read_record(run_directory)
     if (record.config_digest, record.seed) != (digest(values), values["seed"]):
         raise RunError(
@@ -131,8 +139,14 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
         on_start: called with the directory before training begins.
 
     Raises:
-        RunError: no such run, or all of its checkpoints are damaged.
+        RunError: no such run, all of its checkpoints are damaged, or another process trains it.
     """
+    read_record(run_directory)  # so that what is no run stays as it is
+    with _alone(run_directory):
+        return _resume(run_directory, values, on_start)
+
+
+def _resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None]) -> Path:
     record = read_record(run_directory)
     if record.state == "finished" and values == record.config:
         log.warning("%s is finished: nothing to do", run_directory)
@@ -150,31 +164,41 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
         record.config = values
         directories.write_config(run_directory, values)
     on_start(run_directory)
-    _session(run_directory, record, plan_world(values["trainer"]), checkpoint)
+    world = plan_world(values["trainer"])
+    # sums on a CPU are split over threads: bit-exact means as many as before, whatever this process would take
+    threads = record.environment.get("threads") if world.accelerator == "cpu" else None
+    _session(run_directory, record, world, checkpoint, threads=threads)
     return run_directory
 
 
-def _session(
-    run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None, parts: Parts | None = None
-) -> None:
-    """One process start of a run, with its entry in the record; no two sessions of a run at a time."""
-    lock = FileLock(run_directory / ".lock")
+@contextlib.contextmanager
+def _alone(run_directory: Path) -> Iterator[None]:
+    """Hold the run's lock: no two sessions of a run at a time."""
+    lock = FileLock(run_directory / LOCK)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=_LOCK_SECONDS)
     except Timeout:
+        sessions = read_record(run_directory).sessions if (run_directory / FILE).is_file() else []
+        session = sessions[-1] if sessions else {}
         raise RunError(
-            f"{run_directory} is being trained by another process (pid {record.sessions[-1].get('pid')} on "
-            f"{record.sessions[-1].get('host')}). Wait for it, or stop it first."
+            f"{run_directory} is being trained by another process (pid {session.get('pid')} on "
+            f"{session.get('host')}). Wait for it, or stop it first."
         ) from None
     try:
-        _locked_session(run_directory, record, world, checkpoint, parts)
+        yield
     finally:
         lock.release()
 
 
-def _locked_session(
-    run_directory: Path, record: RunRecord, world: World, checkpoint: Path | None, parts: Parts | None
+def _session(
+    run_directory: Path,
+    record: RunRecord,
+    world: World,
+    checkpoint: Path | None,
+    parts: Parts | None = None,
+    threads: int | None = None,
 ) -> None:
+    """One process start of a run, with its entry in the record."""
     meter = CostMeter(record.cost, world.size)
     run = Run(run_directory, record.config, record, meter)
     first = record.iteration
@@ -189,7 +213,8 @@ def _locked_session(
     record.state, record.exit_code, record.error = "running", None, None
     record.write(run_directory)
     try:
-        fit_process(run, world, checkpoint, ["train", *([str(checkpoint)] if checkpoint else [])], parts)
+        task = ["train", str(threads or 0), *([str(checkpoint)] if checkpoint else [])]
+        fit_process(run, world, checkpoint, task, parts, threads=threads)
         record.state, record.exit_code = "finished", 0
     except Pruned as error:
         record.state, record.exit_code, record.error = "pruned", 0, str(error)
@@ -231,7 +256,6 @@ def fit_process(
     parts: Parts | None = None,
     stop_after: int | None = None,
     threads: int | None = None,
-    only_callbacks: tuple[str, ...] | None = None,
 ) -> None:
     """Train in this process; starts the other ranks when this is the first.
 
@@ -242,24 +266,22 @@ def fit_process(
         task: what worker processes are told to do.
         parts: module and data, where they are built already.
         stop_after: stop after so many iterations, without checkpoints or validation.
-        threads: CPU threads; None shares the cores.
-        only_callbacks: names of the config's callbacks to use; None for all.
+        threads: CPU threads; None for OMP_NUM_THREADS or a share of the cores.
     """
     with rank_variables():
+        if world.external:
+            slurm.announce(run.directory, task, str(world))
         parts = parts or build_parts(run.values, world, threads)
         module, datamodule = parts.module, parts.datamodule
         control = build_control(run, datamodule, world, stop_after)
-        callbacks = build_callbacks(run, control, only_callbacks)
+        callbacks = build_callbacks(run, control)
         loggers = build_loggers(run, control) if stop_after is None else []
         trainer = build_trainer(run, world, control, callbacks, loggers, task)
-        strategy = trainer.strategy
-        if isinstance(strategy, WorkerDDP) and isinstance(strategy.launcher, WorkerLauncher):
-            strategy.launcher.on_death = lambda: _note_death(run, strategy)
         if run.record is not None:
             run.record.environment = provenance.environment() | {
                 "precision": str(trainer.precision),
                 "world_size": trainer.world_size,
-                "strategy": "ddp" if world.distributed else "single_device",
+                "strategy": world.strategy if world.distributed else "single_device",
                 "accelerator": world.accelerator,
                 "accumulate": control.accumulate,
                 "parameters": sum(p.numel() for p in module.parameters()),
@@ -267,17 +289,8 @@ def fit_process(
             _note_sources(run.record)
         trainer.callbacks.insert(0, _Books(run, loggers))  # type: ignore[attr-defined]
         pl.seed_everything(run.values["seed"], workers=True, verbose=False)  # whatever building has drawn
-        try:
+        with ending_together(trainer.strategy, lambda error: _note_death(run, error)):
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
-        except BaseException as error:
-            if isinstance(strategy, WorkerDDP):
-                launcher = strategy.launcher
-                # a worker that died is the cause of an error here, unless the error says what went wrong itself
-                dead = launcher.dead_worker() if isinstance(launcher, WorkerLauncher) else None
-                strategy.stop_workers()
-                if dead and not isinstance(error, UserError):
-                    raise RunError(dead) from error
-            raise
 
 
 class _Books(pl.Callback):
@@ -305,8 +318,10 @@ class _Books(pl.Callback):
             self.logger.rewind(self._rows)
 
 
-def _note_death(run: Run, strategy: WorkerDDP) -> None:
-    if run.record is not None and isinstance(strategy.launcher, WorkerLauncher):
-        run.record.state, run.record.exit_code = "failed", 1
-        run.record.error = strategy.launcher.dead_worker()
+def _note_death(run: Run, error: str) -> None:
+    """Write what the main thread, which hangs, will not write any more."""
+    if run.record is not None:
+        run.record.state, run.record.exit_code, run.record.error = "failed", 1, provenance.redact(error)
+        if run.record.sessions:
+            run.record.sessions[-1] |= {"end": _now(), "to_step": run.record.iteration, "state": "failed"}
         run.save()

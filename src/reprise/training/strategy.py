@@ -9,22 +9,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
+import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
-from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+from reprise.config.errors import RunError, UserError
+from reprise.training.identity import disagreement
+from reprise.training.launcher import WorkerLauncher
 
 log = logging.getLogger(__name__)
-_GRACE_SECONDS = 15.0
-_INTERRUPTED = 75
+_END_SECONDS = 60.0  # for workers to leave by themselves after the last barrier
+_DESTROY_SECONDS = 20.0
 _RANK_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
@@ -36,83 +35,52 @@ _RANK_VARIABLES = (
 )
 
 
-class WorkerLauncher(_SubprocessScriptLauncher):
-    """Starts the other ranks of this node as workers, their output in logs/rank<r>.log of the run directory."""
-
-    def __init__(self, *args: Any, directory: Path, task: list[str]) -> None:
-        super().__init__(*args)
-        self.directory = directory
-        self.task = task
-        self.closing = False
-        self.on_death: Callable[[], None] = lambda: None
-
-    def launch(self, function: Callable[..., Any], *args: Any, trainer: Any = None, **kwargs: Any) -> Any:
-        """Start the workers, watch them, and run `function` here."""
-        self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
-        if not self.cluster_environment.creates_processes_externally:
-            self._call_children_scripts()
-            threading.Thread(target=self._watch, daemon=True).start()
-        return function(*args, **kwargs)
-
-    def _watch(self) -> None:
-        """End this process when a worker died and it does not notice by itself (a collective that hangs)."""
-        while all(p.poll() in (None, 0) for p in self.procs):
-            if all(p.poll() == 0 for p in self.procs):
-                return
-            time.sleep(0.5)
-        time.sleep(_GRACE_SECONDS)  # gloo raises here within seconds, and that error is the better one
-        if not self.closing:
-            log.error("%s", self.dead_worker() or "a worker process died")
-            self.on_death()
-            os._exit(1)
-
-    def dead_worker(self) -> str | None:
-        """Say which worker failed, with the end of its log."""
-        for rank, process in enumerate(self.procs, 1):
-            if process.poll() not in (None, 0, _INTERRUPTED):
-                path = self.directory / "logs" / f"rank{rank}.log"
-                tail = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-                return f"rank {rank} ended with code {process.returncode}; see {path}: {' | '.join(tail)}"
-        return None
-
-    def _call_children_scripts(self) -> None:
-        self._check_can_spawn_children()
-        cluster = self.cluster_environment
-        os.environ.update(
-            MASTER_ADDR=cluster.main_address,
-            MASTER_PORT=str(cluster.main_port),
-            NODE_RANK=str(cluster.node_rank()),
-            LOCAL_RANK=str(cluster.local_rank()),
-            WORLD_SIZE=str(self.num_processes * self.num_nodes),
-        )
-        logs = self.directory / "logs"
-        logs.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "reprise.training.worker", str(self.directory), *self.task]
-        self.procs = []
-        for rank in range(1, self.num_processes):
-            with (logs / f"rank{rank}.log").open("ab") as log:
-                environment = {**os.environ, "LOCAL_RANK": str(rank)}
-                self.procs.append(subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT))
-
-
 class WorkerDDP(DDPStrategy):
     """DDP with WorkerLauncher; evaluation goes past the DDP wrapper, since shards may be uneven.
 
     Args:
         directory: run directory.
         task: what the workers are told to do, e.g. ["train"].
+        world: text that says which processes and devices are planned.
+        identity: what every process has to agree on before anything is trained or evaluated.
     """
 
-    def __init__(self, directory: Path, task: list[str], **settings: Any) -> None:
+    def __init__(self, directory: Path, task: list[str], world: str, identity: dict[str, str], **settings: Any) -> None:
         super().__init__(**settings)
         self._directory = directory
         self._task = task
+        self._world = world
+        self._identity = identity
 
     def _configure_launcher(self) -> None:
         assert self.cluster_environment is not None
         self._launcher = WorkerLauncher(
-            self.cluster_environment, self.num_processes, self.num_nodes, directory=self._directory, task=self._task
+            self.cluster_environment,
+            self.num_processes,
+            self.num_nodes,
+            directory=self._directory,
+            task=self._task,
+            world=self._world,
         )
+
+    @property
+    def workers(self) -> WorkerLauncher:
+        """The launcher, which knows the other processes of this node."""
+        assert isinstance(self._launcher, WorkerLauncher)
+        return self._launcher
+
+    def setup_environment(self) -> None:
+        """Join the process group and compare what its members hold.
+
+        Raises:
+            RunError: on every rank, where they differ.
+        """
+        super().setup_environment()
+        everyone: list[Any] = [None] * self.world_size
+        dist.all_gather_object(everyone, self._identity)
+        if complaint := disagreement(everyone):
+            self.workers.join(5.0)  # they are leaving for the same reason, and say so in their logs
+            raise RunError(complaint)
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module's own step: no gradients, so nothing to synchronise."""
@@ -126,21 +94,52 @@ class WorkerDDP(DDPStrategy):
         with self.precision_plugin.test_step_context():
             return self.lightning_module.test_step(*args, **kwargs)
 
-    def stop_workers(self, patience: float = 10.0) -> None:
-        """End the other ranks of this node; the ones still there after `patience` seconds are killed."""
-        if not isinstance(self._launcher, WorkerLauncher):
-            return
-        self._launcher.closing = True
-        processes = self._launcher.procs
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in processes:
-            try:
-                process.wait(patience)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+
+@contextlib.contextmanager
+def ending_together(strategy: Any, on_death: Callable[[str], None] = lambda error: None) -> Iterator[None]:
+    """Let no worker outlive what happens inside, and name a worker that died as the cause of an error here.
+
+    Args:
+        strategy: of the trainer; one without workers is left alone.
+        on_death: called with the error before this process is ended from a thread, since the main one hangs.
+
+    Raises:
+        RunError: a worker died; the message ends with its log's last lines.
+    """
+    if not isinstance(strategy, WorkerDDP):
+        yield
+        return
+    workers = strategy.workers
+    workers.on_death = on_death
+    try:
+        yield
+    except BaseException as error:
+        # a worker that died is the cause of an error here, unless the error says what went wrong itself
+        dead = None if isinstance(error, UserError) else workers.dead_worker(5.0 if _is_broken_link(error) else 0.0)
+        workers.stop()
+        # the peers are gone: leaving the group may wait for them, and then nobody is left to end this process
+        timer = threading.Timer(_DESTROY_SECONDS, workers.end_now)
+        timer.daemon = True
+        timer.start()
+        _leave_group()
+        timer.cancel()
+        if dead:
+            raise RunError(dead) from error
+        raise
+    workers.closing = True
+    if not workers.join(_END_SECONDS):
+        log.warning("a worker did not end by itself and is stopped")
+        workers.stop()
+
+
+def _is_broken_link(error: BaseException) -> bool:
+    """Whether an error is what the others get when a process dies, which may be seen before its death is."""
+    return isinstance(error, dist.DistError) or any(w in str(error).lower() for w in ("gloo", "nccl", "connection"))
+
+
+def _leave_group() -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextlib.contextmanager
@@ -150,8 +149,7 @@ def rank_variables() -> Iterator[None]:
     try:
         yield
     finally:
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        _leave_group()
         for key in _RANK_VARIABLES:
             os.environ.pop(key, None)
         os.environ.update(saved)

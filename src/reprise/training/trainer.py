@@ -21,7 +21,10 @@ from reprise.tracking.run import Run
 from reprise.training.callbacks.control import Control
 from reprise.training.callbacks.randomness import RandomStates
 from reprise.training.callbacks.recorder import Recorder
+from reprise.training.identity import identity
+from reprise.training.sharding import EndValidation, WorkerFSDP
 from reprise.training.strategy import WorkerDDP
+from reprise.training.tasks import SlurmTasks
 from reprise.training.world import World, cpu_threads
 
 PRECISIONS = ("32-true", "64-true", "bf16-mixed")  # those in which losses are finite and encodings exact
@@ -43,16 +46,17 @@ _CONTROL_KEYS = ("max_steps", "max_epochs", "max_time", "val_check_interval", "l
 
 
 def prepare_process(world: World, threads: int | None = None) -> None:
-    """Quiet the libraries, share the cores between CPU processes, and keep freed memory for the next step.
+    """Quiet the libraries, set the threads of a CPU process, and keep freed memory for the next step.
+
+    The number of threads is part of what a CPU computes: sums are split over them. So it is set in every case, to
+    `threads` or to what `cpu_threads` says, and a resumed run is given the number that its record notes.
 
     glibc hands large blocks back to the kernel when they are freed, so that each step of a CPU run faults its
     activations in anew.
     """
     quiet_lightning()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    elif world.accelerator == "cpu" and world.devices > 1:
-        torch.set_num_threads(cpu_threads(world))
+    if threads is not None or world.accelerator == "cpu":
+        torch.set_num_threads(threads or cpu_threads(world))
     if world.accelerator == "cpu" and sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt is not None:
@@ -111,6 +115,8 @@ def build_parts(values: dict[str, Any], world: World, threads: int | None = None
     Raises:
         ConfigError: a constructor or the optimiser refused a value.
     """
+    if values["compile"] and world.strategy == "fsdp":
+        raise ConfigError("compile=true does not go together with trainer.strategy=fsdp. Use compile=false or ddp.")
     prepare_process(world, threads)
     pl.seed_everything(values["seed"], workers=True, verbose=False)
     datamodule = build_datamodule(values)
@@ -195,9 +201,9 @@ def build_control(run: Run, datamodule: StreamDataModule, world: World, stop_aft
     )
 
 
-def build_callbacks(run: Run, control: Control, only: tuple[str, ...] | None = None) -> list[pl.Callback]:
-    """Build the fixed callbacks and those of the config (`only` picks some of them by name)."""
-    chosen = {n: c for n, c in run.values["callbacks"].items() if c is not None and (only is None or n in only)}
+def build_callbacks(run: Run, control: Control) -> list[pl.Callback]:
+    """Build the fixed callbacks and those of the config."""
+    chosen = {n: c for n, c in run.values["callbacks"].items() if c is not None}
     # random states come back before Control runs a validation that the checkpoint was saved before
     randomness = RandomStates()
     control.after_pending_validation = randomness.hold
@@ -241,15 +247,20 @@ def build_trainer(
     strategy: Any = "auto"
     if world.distributed:
         backend = "nccl" if world.accelerator in ("gpu", "cuda") else "gloo"
-        strategy = WorkerDDP(run.directory, task, process_group_backend=backend)
+        kind = WorkerFSDP if world.strategy == "fsdp" else WorkerDDP
+        facts = identity(run.values, run.directory, task)
+        strategy = kind(run.directory, task, str(world), facts, process_group_backend=backend)
+    if isinstance(strategy, WorkerFSDP):
+        callbacks = [EndValidation(), *callbacks]
     bars = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
     settings |= {
         "accelerator": "gpu" if world.accelerator == "cuda" else world.accelerator,
         "devices": settings["devices"] if isinstance(settings.get("devices"), list) else world.devices,
+        "num_nodes": world.nodes,
         "strategy": strategy,
         "callbacks": callbacks,
         "logger": loggers or False,
-        "plugins": [LightningEnvironment()],
+        "plugins": [SlurmTasks() if world.external else LightningEnvironment()],
         "max_epochs": -1,
         "check_val_every_n_epoch": None,
         "val_check_interval": control.val_interval * control.accumulate if control else None,
@@ -257,6 +268,7 @@ def build_trainer(
         "log_every_n_steps": control.log_interval if control else 1,
         "num_sanity_val_steps": 0,
         "use_distributed_sampler": False,
+        "inference_mode": not isinstance(strategy, WorkerFSDP),  # gathered weights made in it could not be trained
         "enable_checkpointing": any(isinstance(c, pl.callbacks.Checkpoint) for c in callbacks),
         "enable_model_summary": False,
         "enable_progress_bar": bool(settings.get("enable_progress_bar", True)) and bars,

@@ -15,6 +15,7 @@ from reprise.tracking.record import read_record
 from reprise.tracking.run import Run
 from reprise.training.callbacks.trace import FILE, compare
 from reprise.training.fit import fit_process
+from reprise.training.slurm import on_one_machine
 from reprise.training.world import plan_world
 
 
@@ -55,6 +56,7 @@ def verify(directory: Path, steps: int | None = None) -> Verdict:
     values["callbacks"] = {"trace": {"_target_": "reprise.training.callbacks.trace.Trace", "steps": count}}
     values["logger"] = {}
     values["trainer"] |= {"max_time": None, "max_steps": count, "max_epochs": None}
+    values["trainer"] = on_one_machine(values["trainer"], int(record.environment.get("world_size", 1)))
     threads = int(record.environment.get("threads", 1))
     world = plan_world(values["trainer"])
     if world.size != record.environment.get("world_size"):

@@ -155,7 +155,8 @@ class WaveGrad(pl.LightningModule):
                 for metric in metrics.values():
                     metric.update(ours, truth)  # type: ignore[operator]
             rtf.update(elapsed / seconds, seconds)
-            if (share := float(self.val_diverged.compute())) > 0:
+            # this process's share: compute() would ask the others, and they may have fewer batches
+            if (share := float(self.val_diverged.total / self.val_diverged.weight)) > 0:
                 log.warning("%s: %.1f %% of the samples so far are not finite and count as silence", name, 100 * share)
             self._keep_samples(batch, generated, batch_idx, name)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from reprise.config.errors import ConfigError
 from reprise.tracking.run import Run
 from reprise.training.callbacks.control import Control
+from reprise.training.sharding import placed_like, whole
 
 
 class EMA(pl.Callback):
@@ -40,8 +41,8 @@ class EMA(pl.Callback):
             run.record.weights = "ema"
 
     def state_dict(self) -> dict[str, Any]:
-        """The averaged weights, by parameter name."""
-        return {"average": self.average}
+        """The averaged weights, whole, by parameter name (a collective where they are sharded)."""
+        return {"average": {name: whole(average) for name, average in self.average.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with the checkpoint's average."""
@@ -50,8 +51,9 @@ class EMA(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the average at the initial weights, or bring a loaded one to the device."""
         for name, parameter in pl_module.named_parameters():
-            start = self.average.get(name, parameter.detach())
-            self.average[name] = start.detach().clone().to(parameter.device)
+            loaded = self.average.get(name)
+            start = parameter if loaded is None else placed_like(loaded, parameter)
+            self.average[name] = start.detach().clone()
 
     @torch.no_grad()
     def on_train_batch_end(

@@ -11,6 +11,7 @@ import torch
 from reprise.tracking.files import write_json
 from reprise.tracking.run import Run
 from reprise.training.callbacks.control import Control
+from reprise.training.sharding import whole
 
 FILE = "trace.json"
 
@@ -49,10 +50,13 @@ class Trace(pl.Callback):
     ) -> None:
         """Fingerprint the weights after the step."""
         step = self.control.iteration
-        if step > self.steps or not self.control.at_iteration_end(trainer) or not trainer.is_global_zero:
+        if step > self.steps or not self.control.at_iteration_end(trainer):
+            return
+        gathered = {name: whole(tensor) for name, tensor in pl_module.state_dict().items()}  # takes all processes
+        if not trainer.is_global_zero:
             return
         tensors = {}
-        for name, tensor in pl_module.state_dict().items():
+        for name, tensor in gathered.items():
             array = tensor.detach().cpu().contiguous()
             digest = hashlib.sha256(array.reshape(-1).view(torch.uint8).numpy().tobytes()).hexdigest()[:16]
             tensors[name] = [digest, float(array.double().abs().mean()) if array.numel() else 0.0]

@@ -1,0 +1,110 @@
+"""A stand-in for train.py that ends in a fraction of a second, and a driver that lets a sweep start it.
+
+    python -m tests.launch.stand_in sweep WORDS...     the sweep, in a process that can be killed
+    python tests/launch/stand_in.py WORDS...           one point
+
+A point writes a valid record. Files in paths.outputs steer it: `fail-<seed>` makes it fail, `wait-<seed>` makes it wait
+until the file is gone, `die-<seed>` makes it kill itself. Each start leaves a line in `starts`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reprise.config.compose import compose_config
+from reprise.config.protocol import digest
+from reprise.launch.parent import follow_parent
+from reprise.tracking.provenance import source_digests
+from reprise.tracking.record import RunRecord, read_record
+
+
+def objective(values: dict[str, Any]) -> float:
+    """What the stand-in measures: least at a learning rate of 1e-3, and a little more with every seed."""
+    import math
+
+    return (math.log10(values["model"]["optimizer"]["lr"]) + 3.0) ** 2 + 0.01 * values["seed"]
+
+
+def point(words: list[str]) -> int:
+    """Do what a point does, without training."""
+    follow_parent()
+    composed = compose_config(words)
+    values = composed.values
+    directory, outputs, seed = Path(values["paths"]["run"]), Path(values["paths"]["outputs"]), values["seed"]
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    with (outputs / "starts").open("a") as file:
+        file.write(json.dumps([seed, directory.name, threads, os.environ.get("CUDA_VISIBLE_DEVICES")]) + "\n")
+    directory.mkdir(parents=True, exist_ok=True)
+    record = RunRecord(
+        id=f"stand-in-{os.getpid()}",
+        name=str(composed.choices["model"]),
+        seed=seed,
+        command="stand-in",
+        config=values,
+        config_digest=digest(values),
+    )
+    if (directory / "run.json").is_file():
+        record = read_record(directory)
+    record.code = {"sources": {k: v for k, v in source_digests().items() if k.startswith("reprise.tracking")}}
+    record.sessions.append({"pid": os.getpid(), "host": "here", "from_step": record.iteration})
+    record.state = "running"
+    record.write(directory)
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+    while (outputs / f"wait-{seed}").exists() and not stop:
+        time.sleep(0.02)
+    if stop:
+        record.state, record.exit_code, record.error = "interrupted", 75, "stopped by SIGTERM"
+        record.write(directory)
+        return 75
+    if (outputs / f"die-{seed}").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (outputs / f"fail-{seed}").exists():
+        record.state, record.exit_code, record.error = "failed", 1, "the fault is there"
+        record.write(directory)
+        print("error: the fault is there")
+        return 1
+    record.add_metrics({values["monitor"]: objective(values)}, 6, {}, values["monitor"], values["monitor_mode"])
+    record.iteration, record.state, record.exit_code = 6, "finished", 0
+    record.cost = {"wall_seconds": 0.1}
+    record.write(directory)
+    return 0
+
+
+def staged(stage_code: Callable[[], Path | None]) -> Callable[[], Path | None]:
+    """Ship the project's code, with the stand-in as train.py."""
+
+    def stage() -> Path | None:
+        folder = stage_code()
+        assert folder is not None
+        shutil.copy(__file__, folder / "train.py")
+        return folder
+
+    return stage
+
+
+def sweep(words: list[str]) -> int:
+    """Run a sweep whose points are the stand-in."""
+    import reprise.launch.local
+    import reprise.launch.slurm
+    from reprise.cli.main import main
+    from reprise.launch import ray_place
+
+    ray_place.stage_code = staged(ray_place.stage_code)
+    for place in (reprise.launch.local, reprise.launch.slurm):
+        place.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
+    slurm: Any = reprise.launch.slurm
+    slurm._POLL_SECONDS, slurm._CONFIRM_SECONDS, slurm._LETTING_GO_SECONDS = 0.3, 0.6, 3.0
+    return main(["train", "-m", *words])
+
+
+if __name__ == "__main__":
+    sys.exit(sweep(sys.argv[2:]) if sys.argv[1] == "sweep" else point(sys.argv[1:]))
