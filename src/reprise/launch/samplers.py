@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from typing import Any
 
 from reprise.config.errors import ConfigError
@@ -33,7 +34,7 @@ class Samplers:
 
     Args:
         setting: `NAME` or `{name: NAME, option: value}`.
-        seed: of the search.
+        seed: of the search; None for another one at every start.
         conditional: some parameters exist only under a condition.
         objectives: how many there are.
 
@@ -41,9 +42,13 @@ class Samplers:
         ConfigError: the name or an option is wrong, or the sampler cannot serve several objectives.
     """
 
-    def __init__(self, setting: Any, seed: int, conditional: bool = False, objectives: int = 1) -> None:
+    def __init__(self, setting: Any, seed: int | None, conditional: bool = False, objectives: int = 1) -> None:
+        if seed is None:  # other draws at every start
+            seed = secrets.randbelow(2**32)
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-            raise ConfigError(f"hydra.sweeper.seed is {seed!r}. Expected a whole number of 0 or more, below 2^32.")
+            raise ConfigError(
+                f"hydra.sweeper.seed is {seed!r}. Expected a whole number of 0 or more, below 2^32, or null for none."
+            )
         self.name, self.options = named(setting, "hydra.sweeper.sampler", SAMPLERS)
         if objectives > 1 and self.name in _ONE_OBJECTIVE:
             raise ConfigError(f"sampler {self.name} serves one objective, not {objectives}. Use tpe, nsga2 or random.")

@@ -21,7 +21,7 @@ class Settings:
     fixed: list[str] = field(default_factory=list)
     n_trials: int = 20
     sampler: Any = "tpe"
-    seed: int = 0
+    seed: int | None = 0
     pruner: Any = None
     objectives: Any = None
     max_failures: int | None = 10
