@@ -115,7 +115,15 @@ def test_a_grid_leaves_one_too(search: Searches) -> None:
 
 def test_axes_of_a_grid_follow_from_its_values() -> None:
     def point(index: int, params: dict[str, str]) -> Point:
-        run = {"name": "m", "seed": 0, "digest": "d", "monitor": "val/loss", "mode": "min", "max_steps": 6}
+        run = {
+            "name": "m",
+            "seed": 0,
+            "digest": "d",
+            "monitor": "val/loss",
+            "mode": "min",
+            "max_steps": 6,
+            "outputs": "o",
+        }
         more = {"trainer": {}, "logs_to_wandb": False, "state": "finished", "objective": float(index)}
         return Point(index=index, overrides=(), params=params, outputs=Path("o"), directory=Path("r"), **run, **more)  # type: ignore[arg-type]
 
