@@ -67,7 +67,8 @@ class InstantPlace:
             record = {"schema": 1, "id": "x", "name": "wavegrad", "seed": 0, "command": "", "config": {}}
             record |= {"config_digest": point.digest, **found}
             (point.directory / "run.json").write_text(json.dumps(record), encoding="utf-8")
-            self._ended.append((point, End(0 if found["state"] in ("finished", "pruned") else 1)))
+            code = {"finished": 0, "pruned": 0, "interrupted": 75}.get(found["state"], 1)
+            self._ended.append((point, End(code)))
 
     def poll(self) -> list[tuple[Point, End]]:
         ended, self._ended, self._taken = self._ended, [], 0

@@ -4,7 +4,8 @@
     python tests/launch/stand_in.py WORDS...           one point
 
 A point writes a valid record. Files in paths.outputs steer it: `fail-<seed>` makes it fail, `wait-<seed>` makes it wait
-until the file is gone, `die-<seed>` makes it kill itself. Each start leaves a line in `starts`.
+until the file is gone, `die-<seed>` makes it kill itself, `refuse-<seed>` makes it end before it writes anything. Each
+start leaves a line in `starts`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ def point(words: list[str]) -> int:
     threads = os.environ.get("OMP_NUM_THREADS", "")
     with (outputs / "starts").open("a") as file:
         file.write(json.dumps([seed, directory.name, threads, os.environ.get("CUDA_VISIBLE_DEVICES")]) + "\n")
+    if (outputs / f"refuse-{seed}").exists():
+        print("error: no usable checkpoint")
+        return 1
     directory.mkdir(parents=True, exist_ok=True)
     record = RunRecord(
         id=f"stand-in-{os.getpid()}",

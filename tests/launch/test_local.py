@@ -119,6 +119,33 @@ def test_a_run_that_was_deleted_runs_again(tmp_path: Path, sweep: Sweep) -> None
     assert sorted(seed for seed, *_ in starts(tmp_path)) == [0, 1, 1]
 
 
+def test_an_interval_is_no_grid(sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep("model.optimizer.lr=interval(1e-4,1e-3)") == 2
+    assert "only a search can serve: add hydra/sweeper=optuna" in capsys.readouterr().err
+    assert sweep("seed=0,1", "hydra/launcher=lokal") == 2
+    assert "'local'" in capsys.readouterr().err
+    assert not (tmp_path / "sweeps").exists()
+
+
+def test_sharded_points_are_planned_without_torch_in_the_launcher(tmp_path: Path, sweep: Sweep) -> None:
+    assert sweep("seed=0", "trainer=fsdp") == 0
+    assert book_of(tmp_path)["points"][0]["placement"]["processes"] == 2
+
+
+def test_a_point_that_cannot_go_on_has_failed_whatever_its_record_says(tmp_path: Path, sweep: Sweep) -> None:
+    """An earlier start was interrupted; this one ends before it writes to the record."""
+    (tmp_path / "fail-0").touch()
+    assert sweep("seed=0") == 1
+    directory = Path(book_of(tmp_path)["points"][0]["directory"])
+    record = read_record(directory)
+    record.state, record.error = "interrupted", "stopped by SIGTERM after step 7"
+    record.write(directory)
+    (tmp_path / "refuse-0").touch()
+    assert sweep("seed=0") == 1
+    (point,) = book_of(tmp_path)["points"]
+    assert (point["state"], point["error"]) == ("failed", "no usable checkpoint")
+
+
 @pytest.mark.parametrize(("n_jobs", "threads"), [(1, "4"), (2, "2"), (4, "1")])
 def test_cores_are_shared_out(
     tmp_path: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch, n_jobs: int, threads: str
@@ -234,6 +261,19 @@ def test_a_killed_sweep_takes_its_points_along_and_goes_on_later(tmp_path: Path)
     assert again.returncode == 0
     assert _states(tmp_path) == ["finished"] * 4
     assert [seed for seed, *_ in starts(tmp_path)] == [0, 1, 1, 2, 3]
+
+
+def test_points_that_the_place_was_told_to_end_are_interrupted(tmp_path: Path) -> None:
+    from reprise.launch.drive import End, conclude
+    from tests.launch.test_view import _point
+
+    for end in (End(None, "Ray: TaskCancelledError", cancelled=True), End(-signal.SIGKILL)):
+        point = _point(0, "running", directory=tmp_path)
+        conclude(point, end, stopped=True)
+        assert point.state == "interrupted"
+    point = _point(0, "running", directory=tmp_path)
+    conclude(point, End(1, "job 12_3: CANCELLED"), stopped=True)  # by somebody else
+    assert (point.state, point.error) == ("failed", "job 12_3: CANCELLED")
 
 
 def test_values_are_quoted_for_hydra() -> None:

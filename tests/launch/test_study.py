@@ -344,20 +344,6 @@ def test_trials_are_told_which_pruner_to_ask(search: Searches, pruner: str) -> N
     assert seen[0].digest == search.study().trials[0].user_attrs[POINT]["digest"]
 
 
-def test_an_interrupted_trial_stays_and_goes_on(search: Searches) -> None:
-    calls: list[Path] = []
-
-    def train(point: Point) -> dict[str, Any]:
-        calls.append(point.directory)
-        return {"state": "interrupted", "error": "stopped"} if len(calls) == 2 else parabola(point)
-
-    search.place.train = staticmethod(train)
-    search(*LR, "hydra.sweeper.n_trials=3")
-    assert search.states() == ["COMPLETE"] * 3
-    assert calls[1] == calls[2]
-    assert len(set(calls)) == 3
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -391,3 +377,23 @@ def test_a_sweep_file_needs_a_sweep(search: Searches, capsys: pytest.CaptureFixt
     assert "python train.py -m sweep=wavegrad_lr" in capsys.readouterr().err
     assert "leave hydra/sweeper out" in search(*LR, "hydra/sweeper=grid", code=2)
     assert "Did you mean 'wavegrad_lr'" in search("sweep=wavegrad_lrr", code=2)
+
+
+def test_an_interrupted_trial_waits_for_the_next_start(search: Searches) -> None:
+    """Its process was stopped by somebody else; taken up again at once, it might go round for ever."""
+    started: list[int] = []
+
+    def stopped_once(point: Point) -> dict[str, Any]:
+        started.append(point.index)
+        interrupted = {"state": "interrupted", "error": "stopped by SIGTERM after step 7"}
+        return interrupted if started.count(point.index) == 1 and point.index == 1 else parabola(point)
+
+    search.place.train = staticmethod(stopped_once)
+    words = ("sweep=wavegrad_lr", "hydra.sweeper.n_trials=3")
+    said = search(*words, code=1)
+    assert "the same command again does what is left" in said
+    assert sorted(started) == [0, 1, 2]
+    assert search.states() == ["COMPLETE", "RUNNING", "COMPLETE"]
+    search(*words)
+    assert sorted(started) == [0, 1, 1, 2]
+    assert search.states() == ["COMPLETE"] * 3

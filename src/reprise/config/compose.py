@@ -206,8 +206,8 @@ def _first_line(text: str) -> str:
 
 
 def _missing_choice(path: str, overrides: Sequence[str]) -> ConfigError:
-    group, _, choice = path.partition("/")
-    if group in GROUPS:
+    group, _, choice = path.rpartition("/") if path.startswith("hydra/") else path.partition("/")
+    if group in GROUPS or group.startswith("hydra/"):
         choices = group_choices(group)
         given = [o for o in overrides if _key_of(o) == group and o.endswith(choice)]
         origin = "the command line" if given else "the defaults list of a config file"

@@ -28,10 +28,12 @@ class End:
     Attributes:
         code: its exit code, negative for a signal; None where only the place knows.
         reason: what the place has to say of it.
+        cancelled: the place ended it itself, since it was told to.
     """
 
     code: int | None
     reason: str | None = None
+    cancelled: bool = False
 
 
 class Place(Protocol):
@@ -162,6 +164,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                     held = None
                     continue
                 held.state, held.error = "running", None
+                held.log_from = held.log.stat().st_size if held.log.is_file() else 0
                 batch.append(held)
                 held = None
             if batch:
@@ -219,15 +222,17 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
         if record.state in DONE and end.code in (0, None):
             point.state, point.error = record.state, None  # type: ignore[assignment]
             return
-        if record.state == "interrupted":
+        # with another exit code it was an earlier start that was interrupted, and this one did not get as far
+        if record.state == "interrupted" and end.code in (None, 75, 130, -signal.SIGTERM, -signal.SIGKILL):
             point.state, point.error = "interrupted", end.reason or record.error
             return
-    if stopped and end.code in (75, 130, -signal.SIGTERM, -signal.SIGKILL):
+    if stopped and (end.cancelled or end.code in (75, 130, -signal.SIGTERM, -signal.SIGKILL)):
         point.state, point.error = "interrupted", None
         return
     said = record.error if record is not None and record.state == "failed" else None
+    complaint, last = _last_words(point)
     point.state = "failed"
-    point.error = said or end.reason or _last_line(point) or describe(end.code)
+    point.error = complaint or end.reason or said or last or describe(end.code)
 
 
 def describe(code: int | None) -> str:
@@ -263,10 +268,13 @@ def _look(point: Point) -> None:
         return  # not begun yet
 
 
-def _last_line(point: Point) -> str | None:
+def _last_words(point: Point) -> tuple[str | None, str | None]:
+    """The last error that this start of a point has written to its log, and the last line."""
     try:
-        lines = point.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        with point.log.open("rb") as file:
+            file.seek(point.log_from)
+            lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
     except OSError:
-        return None
-    errors = [line for line in lines if line.startswith("error: ")]
-    return (errors or lines)[-1].removeprefix("error: ") if lines else None
+        return None, None
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return errors[-1] if errors else None, lines[-1] if lines else None

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from reprise.config.errors import RunError
 from reprise.launch.book import Book
-from reprise.launch.grid import GridSource, make_points
+from reprise.launch.grid import GridSource, place_points, plan_points
 from reprise.launch.plan import sweep_words
 from reprise.launch.point import DONE
 from reprise.launch.sweep import placed, run_source
@@ -29,11 +29,10 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]], first: int) ->
         for each point its objective, or what went wrong, which is raised when the value is asked for.
     """
     place, planner = placed(launcher)
+    planned = plan_points(planner, [sweep_words(o) for o in job_overrides], first)
     book = Book(Path(launcher.composed.hydra.sweep.dir), {"sweeper": "foreign", "launcher": place.name})
     book.open(exclusive=True)
-    points = make_points(planner, [sweep_words(o) for o in job_overrides], book.points)
-    for i, point in enumerate(points):
-        point.index = first + i
+    points = place_points(planner, planned, book.points)
     book.points = [p for p in book.points if not first <= p.index < first + len(points)] + points
     run_source(place, GridSource(points), book)
     found = []

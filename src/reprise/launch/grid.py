@@ -61,6 +61,11 @@ def combinations(words: Sequence[str], params: dict[str, Any]) -> list[list[str]
     every = [*(f"{k}={v}" for k, v in params.items()), *sweep_words(words)]
     parsed = OverridesParser.create(config_loader=_Choices()).parse_overrides(every)  # type: ignore[arg-type]
     for override in parsed:
+        if override.is_sweep_override() and not override.is_discrete_sweep():
+            raise ConfigError(
+                f"{override.input_line} is an interval, which only a search can serve: add hydra/sweeper=optuna. A "
+                "grid takes a,b or choice(a,b) or range(3)."
+            )
         if override.is_sweep_override() and override.is_discrete_sweep() and not list(override.sweep_iterator()):
             raise ConfigError(
                 f"{override.input_line} matches nothing. {suggest('', group_choices(override.key_or_group))}"
@@ -83,16 +88,20 @@ def varying(batch: Sequence[Sequence[str]]) -> list[dict[str, str]]:
     return [{k: row[k] for k in keys if k in row} for row in rows]
 
 
-def make_points(planner: Planner, batch: Sequence[Sequence[str]], earlier: Sequence[Point]) -> list[Point]:
-    """Plan all points of a sweep; what an earlier start of the same sweep had is taken over.
+def plan_points(planner: Planner, batch: Sequence[Sequence[str]], first: int = 0) -> list[Point]:
+    """Plan all points of a sweep; nothing is made yet.
 
     Raises:
-        ConfigError: the config of a point is wrong; nothing was made.
+        ConfigError: the config of a point is wrong.
     """
-    planned = [
-        planner.plan(i, overrides, params)
+    return [
+        planner.plan(first + i, overrides, params)
         for i, (overrides, params) in enumerate(zip(batch, varying(batch), strict=True))
     ]
+
+
+def place_points(planner: Planner, planned: Sequence[Point], earlier: Sequence[Point]) -> list[Point]:
+    """Give points their run directories; what an earlier start of the same sweep had is taken over."""
     known = {p.overrides: p for p in earlier}
     points = []
     for point in planned:
@@ -117,7 +126,8 @@ def sweep(config: DictConfig, launcher: Any, params: dict[str, Any], words: Sequ
     place, planner = placed(launcher)
     batch = combinations(words, params)
     directory = sweep_directory(config, batch)
+    planned = plan_points(planner, batch)
     book = Book(directory, {"sweeper": "grid", "launcher": place.name})
     book.open(exclusive=True)
-    book.points = make_points(planner, batch, book.points)
+    book.points = place_points(planner, planned, book.points)
     return run_source(place, GridSource(book.points), book, lambda: finish_grid(book))

@@ -13,7 +13,7 @@ from reprise.config.paths import checkout
 
 State = Literal["waiting", "running", "finished", "pruned", "interrupted", "failed"]
 DONE: tuple[State, ...] = ("finished", "pruned")  # nothing is left to run
-_NOT_WRITTEN = ("environment", "trainer")
+_NOT_WRITTEN = ("environment", "trainer", "log_from")
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Point:
         seconds: wall time of all of its runs.
         reused: the run was there before the sweep.
         placement: where it ran, in words of the place: GPUs, job id, node.
+        log_from: where this start's part of the log begins.
         environment: variables that are set for its processes; never written down, since they may hold secrets.
     """
 
@@ -62,6 +63,7 @@ class Point:
     seconds: float = 0.0
     reused: bool = False
     placement: dict[str, Any] = field(default_factory=dict)
+    log_from: int = field(default=0, repr=False)
     environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property

@@ -82,6 +82,7 @@ class RayPlace:
         self._tasks: dict[int, tuple[Point, Any]] = {}
         self._taken = 0
         self._room: int | None = None
+        self._killed = False
 
     def has_room(self) -> bool:
         """Whether one more point like the last one fits now."""
@@ -171,6 +172,7 @@ class RayPlace:
 
     def kill(self) -> None:
         """Cancel the tasks; their runs end with their worker."""
+        self._killed = True
         for _, results in self._tasks.values():
             self._cancel(results)
 
@@ -186,7 +188,7 @@ class RayPlace:
             return End(None, "its Ray task ended without a word")
         except self.ray.exceptions.RayError as error:
             lines = [line for line in str(error).splitlines() if line.strip()]
-            return End(None, f"Ray: {type(error).__name__}: {lines[0] if lines else ''}")
+            return End(None, f"Ray: {type(error).__name__}: {lines[0] if lines else ''}", cancelled=self._killed)
         point.placement["node"] = message["node"]
         if message["parcel"] is not None:
             try:

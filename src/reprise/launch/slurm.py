@@ -28,6 +28,7 @@ _CONFIRM_SECONDS = 3.0  # an end is believed when it is seen twice: a requeued j
 _FORGOTTEN_SECONDS = 60.0  # that a job may be missing from the queue before it is given up
 _LETTING_GO_SECONDS = 5.0
 _CANCEL_SECONDS = 90.0
+_AWAY = ("unable to contact", "configuration source", "timed out", "connection refused", "socket")
 _LARGEST_ARRAY = 500  # SLURM's own default limit is 1001 tasks
 
 
@@ -58,6 +59,7 @@ class SlurmPlace:
         self._folder = Path("slurm")
         self._sweep = "sweep"
         self._jobs: dict[int, tuple[Point, str]] = {}
+        self._cancelled = False
         self._taken: dict[int, Resources] = {}
         self._refused: list[tuple[Point, End]] = []
         self._doubtful: dict[int, float] = {}  # since when a job seems to have ended
@@ -145,6 +147,7 @@ class SlurmPlace:
 
     def kill(self) -> None:
         """Cancel the jobs: their runs write a checkpoint and end."""
+        self._cancelled = True
         self._gives_up_at = time.monotonic() + _CANCEL_SECONDS
         try:
             slurm_queue.cancel(job for _, job in self._jobs.values())
@@ -174,6 +177,11 @@ class SlurmPlace:
             with _submitting({task.directory: p.environment for task, p in zip(tasks, points, strict=True)}):
                 jobs = executor.submit_array(tasks)
         except Exception as error:  # submitit raises what it likes, with sbatch's complaint at the end
+            if any(word in str(error).lower() for word in _AWAY):
+                raise RunError(
+                    f"SLURM does not answer: {str(error).strip().splitlines()[-1]}. The same command later goes on "
+                    "from here."
+                ) from None
             lines = [line for line in str(error).strip().splitlines() if line.strip()]
             why = f"sbatch refused the job: {lines[-1].strip() if lines else type(error).__name__}"
             self._refused += [(point, End(2, why)) for point in points]
@@ -222,7 +230,7 @@ class SlurmPlace:
             return End(0)
         code = full.exit_code or 1
         if full.state != "FAILED" or full.signal:
-            return End(code, f"job {job}: {full.describe()}")
+            return End(code, f"job {job}: {full.describe()}", cancelled=full.state == "CANCELLED" and self._cancelled)
         if code > 128:
             name = signal.Signals(code - 128).name if code - 128 in list(signal.Signals) else f"signal {code - 128}"
             return End(code, f"job {job}: its process was killed by {name}")

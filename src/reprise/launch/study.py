@@ -62,8 +62,9 @@ class SharedStudy:
         self._samplers = samplers
         self._max_failures = max_failures
         self._mine: dict[int, int] = {}  # number -> id of the trials that this process runs
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._closing = threading.Event()
+        self.left: set[int] = set()  # trials that were interrupted in this start
         self.over = False
         self.stopped_by_failures = False
         with Tickets(url, "").hold():  # tables are made once
@@ -108,11 +109,13 @@ class SharedStudy:
         with self._tickets.hold():
             trials = self.study.get_trials(deepcopy=False)
             running = [t for t in trials if t.state.name == "RUNNING"]
-            abandoned = [t for t in running if not self.is_held(t)]
+            abandoned = [t for t in running if not self.is_held(t) and t.number not in self.left]
             done = self._count(trials, "COMPLETE", "PRUNED")
             failures = self._count(trials, "FAIL") - self._failures_before
             self.stopped_by_failures = self._max_failures is not None and failures >= self._max_failures
             self.over = done >= self.n_trials or self.stopped_by_failures
+            if not self.over and self.left and done + len(self.left) >= self.n_trials:
+                self.over = True  # the rest is for the next start
             if self.over or done + len(running) - len(abandoned) >= self.n_trials:
                 return None
             adopt = import_optuna().trial.Trial
@@ -149,9 +152,11 @@ class SharedStudy:
         return number in self._mine
 
     def note(self, number: int, key: str, value: Any) -> None:
-        """Keep something with a trial of ours."""
-        identifier = self._mine[number]
-        self._patiently(lambda: self.study._storage.set_trial_user_attr(identifier, key, value))
+        """Keep something with a trial of ours; one that somebody else has by now is left alone."""
+        with self._guard:
+            if (identifier := self._mine.get(number)) is None or self._patiently(lambda: self._is_lost(number)):
+                return
+            self._patiently(lambda: self.study._storage.set_trial_user_attr(identifier, key, value))
 
     def tell(self, number: int, state: str, values: list[float] | None = None, reason: str | None = None) -> None:
         """End a trial of ours.

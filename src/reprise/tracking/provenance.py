@@ -24,7 +24,7 @@ PATCH = "code.patch"
 SHIPPED = "code.json"
 _NAME = r"[\w.-]*(?:api[_-]?key|token|secret|passw(?:or)?d|authorization)[\w.-]*"
 _ASSIGNED = re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*[\"']?(?:bearer\s+)?)([^\s\"',]+)")
-_URL = re.compile(r"(\w://[^:/@\s]*:)([^@/\s]+)(@)")
+_URL = re.compile(r"(\w://[^:/@\s]*:)([^/\s]+)(@)")
 _OPTION = re.compile(rf"(?i)(--{_NAME}\s+)(\S+)")
 
 

@@ -14,7 +14,7 @@ _FILES = ("sqlite:///", "journal:")
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 _CONNECT_SECONDS = 10
 _SQLITE_SECONDS = 60.0  # how long a writer waits for another one
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)([^@\s]+)(@)")
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)([^/\s]+)(@)")
 _PARAMETER = re.compile(r"(?i)([?&](?:password|passwd|sslpassword)=)([^&\s]+)")
 
 

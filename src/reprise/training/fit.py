@@ -126,6 +126,7 @@ def _continue(run_directory: Path, values: dict[str, Any], on_start: Callable[[P
         )
     if record.state in DONE:
         log.warning("%s is %s: nothing to do", run_directory, record.state)
+        slurm.announce(run_directory, [], "")
         return run_directory
     return resume(run_directory, values, on_start)
 
@@ -150,6 +151,7 @@ def _resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Pat
     record = read_record(run_directory)
     if record.state == "finished" and values == record.config:
         log.warning("%s is finished: nothing to do", run_directory)
+        slurm.announce(run_directory, [], "")
         return run_directory
     checkpoint = None
     if checkpoints.read_index(run_directory):

@@ -156,7 +156,13 @@ def on_one_machine(trainer: dict[str, Any], processes: int = 1) -> dict[str, Any
 
 
 def announce(directory: Path, task: list[str], world: str) -> None:
-    """On rank 0: choose where the processes meet and tell the other tasks, which wait for it."""
+    """On rank 0: choose where the processes meet and tell the other tasks, which wait for it.
+
+    Args:
+        directory: run directory.
+        task: what they are told to do; empty where nothing is left to do.
+        world: text that says which processes and devices are planned.
+    """
     step = Step.here()
     if step is None or step.rank != 0:
         return
@@ -173,6 +179,8 @@ def follow(step: Step, directory: Path) -> int:
         RunError: rank 0 did not come within ten minutes.
     """
     session = _wait(step, directory)
+    if not session["task"]:
+        return 0  # the run is finished
     os.environ |= {"MASTER_ADDR": session["address"], "MASTER_PORT": session["port"]}
     os.environ["LOCAL_RANK"] = str(step.local_rank)
     from reprise.training import worker

@@ -70,8 +70,11 @@ def plan_world(trainer: dict[str, Any], gpus: int | None = None) -> World:
         raise ConfigError("trainer.strategy must be a name: auto, ddp or fsdp.")
     if strategy not in ("auto", *STRATEGIES):
         raise ConfigError(f"trainer.strategy={strategy}. Expected auto, ddp or fsdp.")
-    if strategy == "fsdp" and not torch.distributed.is_available():
-        raise ConfigError("trainer.strategy=fsdp, but this build of torch has no torch.distributed.")
+    if strategy == "fsdp":
+        import torch
+
+        if not torch.distributed.is_available():
+            raise ConfigError("trainer.strategy=fsdp, but this build of torch has no torch.distributed.")
     devices = trainer.get("devices")
     if devices in (None, "auto", -1, "-1"):
         count = (gpus or 1) if accelerator in ("gpu", "cuda") else CPU_PROCESSES if strategy in STRATEGIES else 1
