@@ -122,6 +122,8 @@ def test_a_run_that_was_deleted_runs_again(tmp_path: Path, sweep: Sweep) -> None
 def test_an_interval_is_no_grid(sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep("model.optimizer.lr=interval(1e-4,1e-3)") == 2
     assert "only a search can serve: add hydra/sweeper=optuna" in capsys.readouterr().err
+    assert sweep("seed=0,1", "hydra.launcher.n_job=1") == 2
+    assert "Did you mean 'hydra.launcher.n_jobs'" in capsys.readouterr().err
     assert sweep("seed=0,1", "hydra/launcher=lokal") == 2
     assert "'local'" in capsys.readouterr().err
     assert not (tmp_path / "sweeps").exists()

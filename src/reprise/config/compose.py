@@ -155,13 +155,23 @@ def _key_of(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~").split("@")[0]
 
 
+def _is_sweep(override: str) -> bool:
+    try:
+        return bool(OverridesParser.create().parse_override(override).is_sweep_override())
+    except OverrideParseException:
+        return False
+
+
 def known_keys(overrides: Sequence[str], name: str, without: str) -> list[str]:
     """All dotted keys of the config as it would be without the override of key `without`."""
-    rest = [o for o in overrides if _key_of(o) != without]
+    rest = [o for o in overrides if _key_of(o) != without and not _is_sweep(o)]
     try:
         config = _load(rest, name)
     except (HydraException, OmegaConfBaseException):
         return []
+    if without.startswith("hydra."):
+        inner = OmegaConf.to_container(config.hydra, resolve=False)
+        return dotted_keys({"hydra": inner})
     with open_dict(config):
         del config["hydra"]
     return dotted_keys(OmegaConf.to_container(config, resolve=False))

@@ -168,7 +168,13 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                 batch.append(held)
                 held = None
             if batch:
-                place.start(batch, group)
+                try:
+                    place.start(batch, group)
+                except BaseException:
+                    for point in batch:  # those that did not get so far
+                        if not point.placement.keys() & {"job", "pid"}:
+                            point.state = "waiting"
+                    raise
                 for point in batch:
                     source.started(point)
             # 2. note what has ended

@@ -59,7 +59,13 @@ class Tickets:
                 yield
             return
         path = self._file.with_name(f"{self._file.name}.tickets")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the study cannot be kept at {path.parent}: {error.strerror or error}. Set hydra.sweeper.storage or "
+                "paths.outputs."
+            ) from None
         lock = FileLock(path)
         try:
             lock.acquire(timeout=_PATIENCE_SECONDS, poll_interval=_POLL_SECONDS)

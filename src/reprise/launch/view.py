@@ -91,7 +91,7 @@ def draw(points: list[Point], rows: int = _ROWS) -> Any:
         step = f"{point.step}/{point.max_steps}" if point.max_steps else str(point.step)
         value = "" if point.value is None else f"{point.value:.5g}"
         table.add_row(
-            str(point.index), escape(point.label), state, step, value, escape(_where(point) if value or step else "")
+            str(point.index), escape(point.label), state, step, value, escape(_where(point) or point.directory.name)
         )
     if len(points) > len(chosen):
         table.add_row("...", f"{len(points) - len(chosen)} more", "", "", "", "")
