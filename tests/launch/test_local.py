@@ -124,7 +124,7 @@ def test_an_interval_is_no_grid(sweep: Sweep, tmp_path: Path, capsys: pytest.Cap
     assert "only a search can serve: add hydra/sweeper=optuna" in capsys.readouterr().err
     assert sweep("seed=0,1", "hydra.launcher.n_job=1") == 2
     assert "Did you mean 'hydra.launcher.n_jobs'" in capsys.readouterr().err
-    assert sweep("seed=0,1", "hydra/launcher=lokal") == 2
+    assert sweep("seed=0,1", "hydra/launcher=loca") == 2
     assert "'local'" in capsys.readouterr().err
     assert not (tmp_path / "sweeps").exists()
 
