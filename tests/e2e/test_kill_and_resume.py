@@ -102,7 +102,7 @@ def _kill_repeatedly(
         assert record.state == "running" or (record.state, record.iteration) == ("finished", 24)
         seen.append(max((e.step for e in checkpoints.read_index(directory)), default=0))
         process = _popen(f"resume={directory}")
-    assert process.wait(timeout=180) == 0
+    assert process.wait(timeout=180) == 0, read_record(directory).error
     assert read_record(directory).state == "finished"
     _compare(directory, whole)
     return directory, seen

@@ -48,7 +48,10 @@ def test_a_run_outlives_the_process_of_wandb(tmp_path: Path, small: Callable[...
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
-    pids = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "wandb-core"], capture_output=True, text=True).stdout
+    pids = ""
+    while not pids and process.poll() is None and time.monotonic() < deadline:
+        search = ["pgrep", "-P", str(process.pid), "-f", "wandb-core"]
+        pids = subprocess.run(search, capture_output=True, text=True).stdout
     for pid in pids.split():
         os.kill(int(pid), signal.SIGTERM)
     _, said = process.communicate(timeout=90)

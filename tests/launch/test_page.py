@@ -125,7 +125,7 @@ def test_axes_of_a_grid_follow_from_its_values() -> None:
             "outputs": "o",
         }
         more = {"trainer": {}, "logs_to_wandb": False, "state": "finished", "objective": float(index)}
-        return Point(index=index, overrides=(), params=params, outputs=Path("o"), directory=Path("r"), **run, **more)  # type: ignore[arg-type]
+        return Point(index=index, overrides=(), params=params, directory=Path("r"), **run, **more)  # type: ignore[arg-type]
 
     found = grid_results(
         "g", [point(i, {"lr": v, "arch": a}) for i, (v, a) in enumerate([("1e-5", "x"), ("1e-2", "y")])]

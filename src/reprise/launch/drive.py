@@ -164,7 +164,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                     held = None
                     continue
                 held.state, held.error = "running", None
-                held.log_from = held.log.stat().st_size if held.log.is_file() else 0
+                _remember(held)
                 batch.append(held)
                 held = None
             if batch:
@@ -228,8 +228,8 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
         if record.state in DONE and end.code in (0, None):
             point.state, point.error = record.state, None  # type: ignore[assignment]
             return
-        # with another exit code it was an earlier start that was interrupted, and this one did not get as far
-        if record.state == "interrupted" and end.code in (None, 75, 130, -signal.SIGTERM, -signal.SIGKILL):
+        # without a session of its own, it was an earlier start that was interrupted, and this one did not get as far
+        if record.state == "interrupted" and len(record.sessions) > point.sessions_before:
             point.state, point.error = "interrupted", end.reason or record.error
             return
     if stopped and (end.cancelled or end.code in (75, 130, -signal.SIGTERM, -signal.SIGKILL)):
@@ -265,6 +265,18 @@ def _settled(point: Point) -> bool:
     read_outcome(point, record)
     point.state, point.error = record.state, None  # type: ignore[assignment]
     return True
+
+
+def _remember(point: Point) -> None:
+    """Note where this start begins; a job that is there already began before."""
+    point.log_from, point.sessions_before = 0, -1
+    if point.placement.get("job"):
+        return
+    point.log_from = point.log.stat().st_size if point.log.is_file() else 0
+    try:
+        point.sessions_before = len(read_record(point.directory).sessions)
+    except (UserError, OSError):
+        return  # it has none yet
 
 
 def _look(point: Point) -> None:

@@ -13,7 +13,7 @@ from reprise.config.paths import checkout
 
 State = Literal["waiting", "running", "finished", "pruned", "interrupted", "failed"]
 DONE: tuple[State, ...] = ("finished", "pruned")  # nothing is left to run
-_NOT_WRITTEN = ("environment", "trainer", "log_from")
+_NOT_WRITTEN = ("environment", "trainer", "log_from", "sessions_before")
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Point:
         reused: the run was there before the sweep.
         placement: where it ran, in words of the place: GPUs, job id, node.
         log_from: where this start's part of the log begins.
+        sessions_before: sessions of the run before this start; -1 for none, or where that is not known.
         environment: variables that are set for its processes; never written down, since they may hold secrets.
     """
 
@@ -64,6 +65,7 @@ class Point:
     reused: bool = False
     placement: dict[str, Any] = field(default_factory=dict)
     log_from: int = field(default=0, repr=False)
+    sessions_before: int = field(default=-1, repr=False)
     environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property

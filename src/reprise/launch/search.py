@@ -104,7 +104,8 @@ class SearchSource:
         self._look_again = 0.0
         del self._under_way[point.index]
         if point.state == "interrupted" or not self.study.owns(point.index):
-            self.study.left.add(point.index)  # it goes on at the next start, not at once and for ever
+            if self.study.owns(point.index):
+                self.study.left.add(point.index)  # it goes on at the next start, not at once and for ever
             self.study.release(point.index)
             return
         values: list[float] | None = None
