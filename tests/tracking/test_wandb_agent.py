@@ -43,3 +43,15 @@ def test_a_run_without_an_agent_has_its_own_id(
     assert record.wandb is not None
     assert record.wandb["id"] == record.id
     assert record.wandb["sweep"] is None
+
+
+def test_the_service_of_another_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    from reprise.tracking.wandb import leave_foreign_service
+
+    own, foreign = f"3-{os.getpid()}-unix-/tmp/a", f"3-{os.getpid() + 1}-unix-/tmp/b"
+    for token, left in ((own, own), (foreign, None)):
+        monkeypatch.setenv("WANDB_SERVICE", token)
+        leave_foreign_service()
+        assert os.environ.get("WANDB_SERVICE") == left

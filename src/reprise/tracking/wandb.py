@@ -6,6 +6,7 @@ import contextlib
 import logging
 import netrc
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,16 @@ def decide_mode(wanted: str | None) -> Mode:
     if given in ("online", "offline", "disabled"):
         return given  # type: ignore[return-value]
     return "online" if has_key() else "offline"
+
+
+def leave_foreign_service() -> None:
+    """Forget a W&B service that belongs to another process, e.g. the notebook or the session that started this run.
+
+    It would end with that process, and after a kill it would hold the run's id for somebody who is gone.
+    """
+    owner = re.match(r"\d+-(\d+)-", os.environ.get("WANDB_SERVICE", ""))
+    if owner is not None and int(owner.group(1)) != os.getpid():
+        del os.environ["WANDB_SERVICE"]
 
 
 class RunLogger(WandbLogger):
@@ -103,6 +114,7 @@ class RunLogger(WandbLogger):
         if self._experiment is None:
             import wandb
 
+            leave_foreign_service()
             try:
                 self._experiment = wandb.init(**self._wandb_init, settings=wandb.Settings(init_timeout=30))
             except (wandb.errors.CommError, wandb.errors.UsageError) as error:
