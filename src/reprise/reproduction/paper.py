@@ -24,12 +24,14 @@ class Spread:
         kind: standard deviation, standard error, 95 % interval, an interval of unstated level, or not stated.
         over: what it is the spread of.
         n: how many of these; None where not stated.
+        digits: decimals the paper prints, where they are not those of the value.
     """
 
     value: float
     kind: SpreadKind = "unknown"
     over: Over = "unknown"
     n: int | None = None
+    digits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,11 @@ class Target:
         if self.value is None:
             return "not recovered"
         text = number(self.value, self.digits)
-        spread = f" ± {number(self.spread.value, self.digits)}" if self.spread else ""
+        spread = ""
+        if self.spread:
+            spread = (
+                f" ± {number(self.spread.value, self.digits if self.spread.digits is None else self.spread.digits)}"
+            )
         return (
             f"{'' if self.bound == '=' else {'<=': '≤ ', '>=': '≥ ', '~': '≈ '}[self.bound]}{text}{spread}{self.unit}"
         )

@@ -356,7 +356,7 @@ class _Reader:
             **fixed,
         )
 
-    def printed(self, value: Any, where: str) -> tuple[float | None, Any, float | None, int | None]:
+    def printed(self, value: Any, where: str) -> tuple[float | None, Any, str | None, int | None]:
         """Read a figure as printed: value, bound, spread, decimals."""
         if value is None:
             return None, "=", None, None
@@ -366,10 +366,9 @@ class _Reader:
         if match is None:
             raise self.fail(where, f"is {value!r}. Expected a figure such as 3.14, '<= 5.40' or '4.47 ± 0.04'.")
         bound, number, spread = match.groups()
-        decimals = len(number.partition(".")[2]) if "e" not in number else None
-        return float(number), bound or "=", float(spread) if spread else None, decimals
+        return float(number), bound or "=", spread, _decimals(number)
 
-    def spread(self, meaning: Any, printed: float | None, where: str) -> Spread | None:
+    def spread(self, meaning: Any, printed: float | str | None, where: str) -> Spread | None:
         if printed is None:
             return None
         meaning = self.mapping(meaning or {}, f"{where}.spread", {"value", "kind", "over", "n"})
@@ -381,6 +380,7 @@ class _Reader:
             self.choice(meaning.get("kind", "unknown"), words.SpreadKind, f"{where}.spread.kind"),
             self.choice(meaning.get("over", "unknown"), words.Over, f"{where}.spread.over"),
             n,
+            _decimals(printed) if isinstance(printed, str) else None,
         )
 
     def tolerance(self, raw: Any, value: float | None, spread: Spread | None, where: str) -> Tolerance | None:
@@ -468,6 +468,10 @@ def _fits(value: Any, kind: type) -> bool:
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _decimals(text: str) -> int | None:
+    return None if "e" in text else len(text.partition(".")[2])
 
 
 def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
