@@ -13,10 +13,10 @@ Kind = Literal[
     "reproduced", "better", "not reproduced", "inconclusive", "scaled", "stale", "missing", "not testable", "quoted"
 ]
 KINDS: dict[Kind, str] = {
-    "reproduced": "Two one-sided t-tests at 5 % show our mean within the tolerance of the reported figure (n at least 3).",
+    "reproduced": "Two one-sided t-tests at 5 % show our mean within the tolerance of the reported one (n >= 3).",
     "better": "Significantly better than reported, by more than the tolerance. It often means another protocol.",
     "not reproduced": "Significantly worse than reported, by more than the tolerance.",
-    "inconclusive": "Runs of the exact protocol exist, but too few or too scattered; how many seeds would decide is said.",
+    "inconclusive": "Runs of the exact protocol exist, but too few or too scattered; it says how many would decide.",
     "scaled": "Only runs that deviate from the protocol exist. They are shown with each deviation and get no verdict.",
     "stale": "The code that the runs depend on has changed since.",
     "missing": "No run yet; the command and its estimated cost are given.",
