@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.paper import Claim, Paper, Target, Term
 
+LEAST_SEEDS = 3  # a verdict needs as many
 Kind = Literal[
     "reproduced", "better", "not reproduced", "inconclusive", "scaled", "stale", "missing", "not testable", "quoted"
 ]
@@ -69,7 +71,7 @@ class Ours:
 
     Attributes:
         samples: one a seed, by seed.
-        mean: of the values.
+        mean: of the values; NaN where a run diverged.
         sd: standard deviation over seeds (n - 1); None for one.
         half_width: of the 95 % t interval of the mean; None for one.
     """
@@ -83,6 +85,11 @@ class Ours:
     def n(self) -> int:
         """Seeds."""
         return len(self.samples)
+
+    @property
+    def diverged(self) -> int:
+        """Seeds without a finite value."""
+        return sum(not math.isfinite(s.value) for s in self.samples)
 
 
 @dataclass(frozen=True)
