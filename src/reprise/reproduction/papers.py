@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, get_args
 
 import yaml
 
-from reprise.config.compose import group_choices
+from reprise.config.compose import group_choices, read_choice
 from reprise.config.errors import ConfigError, suggest
 from reprise.config.paths import conf_dir, show_path
 from reprise.reproduction import paper as words
@@ -91,13 +90,8 @@ _Loader.add_constructor(
 
 
 def paper_names() -> list[str]:
-    """Names of the papers in conf/paper."""
-    return sorted(p.stem for p in (conf_dir() / "paper").glob("*.yaml"))
-
-
-@functools.lru_cache(maxsize=64)
-def _read(path: Path, changed_at: int) -> Paper:
-    return parse_paper(path)
+    """Names of the papers in conf/paper, those that other packages add included."""
+    return group_choices("paper")
 
 
 def read_paper(name: str) -> Paper:
@@ -109,7 +103,9 @@ def read_paper(name: str) -> Paper:
     if name not in (names := paper_names()):
         raise ConfigError(f"there is no paper {name!r}. {suggest(name, names)}")
     path = conf_dir() / "paper" / f"{name}.yaml"
-    return _read(path, path.stat().st_mtime_ns)
+    if path.is_file():
+        return parse_paper(path)
+    return _Reader(name, f"paper/{name}.yaml of another package").paper(read_choice("paper", name))
 
 
 def read_papers(names: Iterable[str] | None = None) -> list[Paper]:
@@ -204,9 +200,9 @@ class _Reader:
             self.claim(key, value, defaults)
             for key, value in (self.items(head["claims"], "claims") if head.get("claims") else [])
         )
-        url = head.get("url") or (f"https://arxiv.org/abs/{arxiv}" if arxiv else None)
-        if url is not None and not str(url).startswith("https://"):
-            raise self.fail("url", f"is {url!r}. Expected https://...")
+        home = head.get("url") or (f"https://arxiv.org/abs/{arxiv}" if arxiv else None)
+        if home is not None and not str(home).startswith("https://"):
+            raise self.fail("url", f"is {home!r}. Expected https://...")
         used = {column.id for table in tables for column in table.columns}
         if unused := sorted(set(columns) - used):
             raise self.fail("columns", f"{', '.join(unused)}: no table has them. Delete them, or name them there.")
@@ -217,7 +213,7 @@ class _Reader:
             venue=str(head.get("venue") or ""),
             year=year,
             arxiv=arxiv,
-            url=url,
+            url=home,
             code=tuple(code),
             note=str(head.get("note") or "").strip(),
             tables=tables,
@@ -484,3 +480,26 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             old, new = found.get(key), layer[key]
             found[key] = {**old, **new} if key == "spread" and isinstance(old, dict) and isinstance(new, dict) else new
     return found
+
+
+def check_paper(name: str) -> Paper:
+    """Read a paper and check what its recipes name: that they compose, and that a row's overrides change something.
+
+    Raises:
+        ConfigError: something is wrong; the message names the place.
+    """
+    from reprise.config.compose import compose_config
+    from reprise.config.protocol import protocol_values
+
+    paper = read_paper(name)
+    recipes = {t.recipe: t.id for t in paper.targets if t.recipe} | {
+        t.standin: t.id for t in paper.targets if t.standin
+    }
+    recipes |= {term.recipe: f"claim {c.id}" for c in paper.claims for term in c.terms if term.recipe}
+    for recipe, place in recipes.items():
+        assert recipe is not None
+        protocol = protocol_values(compose_config(recipe.words).values)
+        plain = protocol_values(compose_config([f"experiment={recipe.experiment}"]).values)
+        if recipe.overrides and protocol == plain:
+            raise ConfigError(f"{place}: the overrides {' '.join(recipe.overrides)} change nothing of the protocol.")
+    return paper
