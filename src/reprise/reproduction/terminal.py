@@ -10,6 +10,7 @@ from reprise.reproduction.standing import ClaimStanding, Ours, PaperStanding, St
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
+    from rich.text import Text
 
 _MARKS = {"paper": "", "reference": "ʳ", "memory": "ᵐ", "derived": "ᵈ"}
 _MEANING = {
@@ -109,7 +110,7 @@ def _printed(target: Target | None) -> str:
     return "" if target is None else target.printed + _MARKS[target.sure]
 
 
-def _state(row: Row, states: Sequence[Standing]) -> object:
+def _state(row: Row, states: Sequence[Standing]) -> Text:
     """The row's verdicts, with our figures where there are any; figures that share a verdict are said together."""
     from rich.text import Text
 
@@ -134,7 +135,7 @@ def _state(row: Row, states: Sequence[Standing]) -> object:
     return text
 
 
-def _claim_line(standing: ClaimStanding) -> object:
+def _claim_line(standing: ClaimStanding) -> Text:
     from rich.text import Text
 
     text = Text("  ")
