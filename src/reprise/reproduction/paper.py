@@ -103,6 +103,7 @@ class Target:
         pending: why no experiment of this version yields it, although one could.
         standin: an experiment on public data that comes nearest.
         standin_measure: its measure.
+        blank: what the paper prints where it has no figure, e.g. a dash for training that diverged; "" elsewhere.
     """
 
     paper: str
@@ -137,6 +138,7 @@ class Target:
     pending: str | None = None
     standin: Recipe | None = None
     standin_measure: str | None = None
+    blank: str = ""
 
     @property
     def id(self) -> str:
@@ -157,7 +159,7 @@ class Target:
     def printed(self) -> str:
         """The figure as the paper prints it, `not recovered` where there is none."""
         if self.value is None:
-            return "not recovered"
+            return self.blank or "not recovered"
         text = number(self.value, self.digits)
         spread = ""
         if self.spread:

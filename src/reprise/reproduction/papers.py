@@ -54,6 +54,7 @@ _INHERITED = {
     "standin": str,
     "standin_at": str,
     "unrecovered": str,
+    "blank": str,
 }
 _COLUMN = {"label", *_INHERITED}
 _TABLE = {"title", "printed", "note", "facts", "columns", "rows", *_INHERITED}
@@ -348,6 +349,7 @@ class _Reader:
             why=why.strip() if why else None,
             pending=pending.strip() if pending and recipe is None else None,
             standin=standin,
+            blank=str(merged.get("blank") or "") if value is None else "",
             standin_measure=self.measure(merged.get("measure"), merged.get("standin_at", merged.get("at")), where),
             **fixed,
         )
