@@ -56,7 +56,7 @@ _INHERITED = {
     "unrecovered": str,
     "blank": str,
 }
-_COLUMN = {"label", *_INHERITED}
+_COLUMN = {"label", "baseline", *_INHERITED}
 _TABLE = {"title", "printed", "note", "facts", "columns", "rows", *_INHERITED}
 _ROW = {"label", "group", "baseline", "note", "facts", "values", *_INHERITED}
 _CELL = {"value", "bound", "note", *_INHERITED}
@@ -237,6 +237,11 @@ class _Reader:
         rows: list[Row] = []
         group = ""
         for name in names:
+            # Where datasets are the rows, the methods, rivals among them, are the columns.
+            if not isinstance(columns[name].get("baseline", False), bool):
+                raise self.fail(
+                    f"columns.{name}.baseline", f"is {columns[name]['baseline']!r}. Expected true or false."
+                )
             merged = _merge(defaults, columns[name], table)
             direction = self.choice(merged.get("direction"), words.Direction, f"columns.{name}.direction")
             label = self.text(columns[name], "label", f"columns.{name}")
@@ -258,7 +263,12 @@ class _Reader:
                     (key, row_key, name),
                     values[name],
                     _merge(defaults, columns[name], table, row),
-                    {"label": label, "group": group, "baseline": baseline, "metric": columns[name]["label"]},
+                    {
+                        "label": label,
+                        "group": group,
+                        "baseline": baseline or columns[name].get("baseline", False),
+                        "metric": columns[name]["label"],
+                    },
                     row.get("note"),
                 )
                 for name in names
