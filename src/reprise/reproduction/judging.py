@@ -112,10 +112,7 @@ def compare(values: ArrayLike, reported: float, tolerance: float, direction: Dir
     Raises:
         ValueError: a value or the figure is not finite, the tolerance is negative, or there is no such direction.
     """
-    if direction not in get_args(Direction):
-        raise ValueError(f"there is no direction {direction!r}. {suggest(str(direction), get_args(Direction))}")
-    if not (math.isfinite(reported) and math.isfinite(tolerance) and tolerance >= 0):
-        raise ValueError(f"{reported} ± {tolerance} is no figure with its tolerance. Expected finite numbers.")
+    _check(reported, tolerance, direction)
     above = p_above(values, reported + tolerance)
     below = p_below(values, reported - tolerance)
     equivalent = tost(values, reported, tolerance).p
@@ -137,7 +134,8 @@ def judge(values: Sequence[float], reported: float, tolerance: float, direction:
     Raises:
         ValueError: there are no values, or the figure, its tolerance or the direction is none.
     """
-    if not values:
+    _check(reported, tolerance, direction)
+    if len(values) == 0:
         raise ValueError("no values to judge by. A figure without runs is missing, not judged.")
     finite = [float(v) for v in values if math.isfinite(v)]
     case = _Case(len(values), finite, reported, tolerance, direction)
@@ -248,3 +246,10 @@ def _judge_diverged(case: _Case) -> Judgement:
     )
     reason = f"{start}, so there is no mean over seeds ({others}); at this share of diverged runs {say_seeds(needed)}"
     return case.result("inconclusive", reason, min(p_often, p_worse), needed)
+
+
+def _check(reported: float, tolerance: float, direction: Direction) -> None:
+    if direction not in get_args(Direction):
+        raise ValueError(f"there is no direction {direction!r}. {suggest(str(direction), get_args(Direction))}")
+    if not (math.isfinite(reported) and math.isfinite(tolerance) and tolerance >= 0):
+        raise ValueError(f"{reported} ± {tolerance} is no figure with its tolerance. Expected finite numbers.")
