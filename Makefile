@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c 'import sys,
 STAMP := $(VENV)/.installed
 EXTRAS ?= audio,speech,search,slurm,ray,reports,dev
 
-.PHONY: help setup system demo test test-all lint format bench wheel slurm-up slurm-down clean
+.PHONY: help setup system demo test test-all lint format bench report wheel slurm-up slurm-down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -34,17 +34,21 @@ test: setup  ## fast tests: offline, on the CPU
 test-all: setup  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2
 
-lint: setup  ## format, lint, types, import arrows, spelling, config files
+lint: setup  ## format, lint, types, import arrows, spelling, config and paper files, README's table
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell src tests conf docs benchmarks README.md Makefile
 	$(BIN)/reprise check --all
+	$(BIN)/reprise report --root outputs/reproduction --readme README.md --check
 
 format: setup  ## rewrite files in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+report: setup  ## the report of outputs/reproduction, and the table in the README
+	$(BIN)/reprise report --root outputs/reproduction --readme README.md
 
 bench: setup  ## measure speed; one table, ratios within one run
 	$(BIN)/python -m benchmarks

@@ -59,7 +59,7 @@ def entry(
     found = _composed(words)[0]
     evaluations = ()
     if metrics is not None:
-        measured = {name: Measured(value, version) for name, value in metrics.items()}
+        measured = {k: Measured(v, None if k.endswith("rtf") else version) for k, v in metrics.items()}
         evaluations = (Evaluation("evaluations/e1", begun, iteration, "raw", evaluated_with or {}, 8, measured),)
     return Entry(
         directory=Path(f"outputs/runs/{experiment}/s{seed}-{found[:8]}"),

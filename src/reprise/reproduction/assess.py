@@ -49,7 +49,8 @@ class _Assessor:
         if target.quoted:
             return Standing(target, "quoted", "a competitor's figure, quoted for comparison")
         if target.why or target.value is None:
-            why = target.why or f"the figure could not be recovered: {target.note}"
+            lost = "the paper gives no figure" if target.blank else "the figure could not be recovered"
+            why = target.why or f"{lost}: {target.note}"
             standin = self._standin(target)
             if target.standin is not None:
                 why = f"{why}; on public data {target.standin.experiment} comes nearest"

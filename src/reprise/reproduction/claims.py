@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reprise.reproduction.claim_tests import ClaimTest, Decision, decide_claims, measure_claim
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.evidence import Evidence, Reading, ours_of
-from reprise.reproduction.judging import ClaimTest, Decision, decide_claims, measure_claim
 from reprise.reproduction.paper import Claim, Paper
 from reprise.reproduction.standing import LEAST_SEEDS, ClaimStanding, TermStanding
 

@@ -54,8 +54,9 @@ _INHERITED = {
     "standin": str,
     "standin_at": str,
     "unrecovered": str,
+    "blank": str,
 }
-_COLUMN = {"label", *_INHERITED}
+_COLUMN = {"label", "baseline", *_INHERITED}
 _TABLE = {"title", "printed", "note", "facts", "columns", "rows", *_INHERITED}
 _ROW = {"label", "group", "baseline", "note", "facts", "values", *_INHERITED}
 _CELL = {"value", "bound", "note", *_INHERITED}
@@ -236,6 +237,11 @@ class _Reader:
         rows: list[Row] = []
         group = ""
         for name in names:
+            # Where datasets are the rows, the methods, rivals among them, are the columns.
+            if not isinstance(columns[name].get("baseline", False), bool):
+                raise self.fail(
+                    f"columns.{name}.baseline", f"is {columns[name]['baseline']!r}. Expected true or false."
+                )
             merged = _merge(defaults, columns[name], table)
             direction = self.choice(merged.get("direction"), words.Direction, f"columns.{name}.direction")
             label = self.text(columns[name], "label", f"columns.{name}")
@@ -257,7 +263,12 @@ class _Reader:
                     (key, row_key, name),
                     values[name],
                     _merge(defaults, columns[name], table, row),
-                    {"label": label, "group": group, "baseline": baseline, "metric": columns[name]["label"]},
+                    {
+                        "label": label,
+                        "group": group,
+                        "baseline": baseline or columns[name].get("baseline", False),
+                        "metric": columns[name]["label"],
+                    },
                     row.get("note"),
                 )
                 for name in names
@@ -348,11 +359,12 @@ class _Reader:
             why=why.strip() if why else None,
             pending=pending.strip() if pending and recipe is None else None,
             standin=standin,
+            blank=str(merged.get("blank") or "") if value is None else "",
             standin_measure=self.measure(merged.get("measure"), merged.get("standin_at", merged.get("at")), where),
             **fixed,
         )
 
-    def printed(self, value: Any, where: str) -> tuple[float | None, Any, float | None, int | None]:
+    def printed(self, value: Any, where: str) -> tuple[float | None, Any, str | None, int | None]:
         """Read a figure as printed: value, bound, spread, decimals."""
         if value is None:
             return None, "=", None, None
@@ -362,10 +374,9 @@ class _Reader:
         if match is None:
             raise self.fail(where, f"is {value!r}. Expected a figure such as 3.14, '<= 5.40' or '4.47 ± 0.04'.")
         bound, number, spread = match.groups()
-        decimals = len(number.partition(".")[2]) if "e" not in number else None
-        return float(number), bound or "=", float(spread) if spread else None, decimals
+        return float(number), bound or "=", spread, _decimals(number)
 
-    def spread(self, meaning: Any, printed: float | None, where: str) -> Spread | None:
+    def spread(self, meaning: Any, printed: float | str | None, where: str) -> Spread | None:
         if printed is None:
             return None
         meaning = self.mapping(meaning or {}, f"{where}.spread", {"value", "kind", "over", "n"})
@@ -377,6 +388,7 @@ class _Reader:
             self.choice(meaning.get("kind", "unknown"), words.SpreadKind, f"{where}.spread.kind"),
             self.choice(meaning.get("over", "unknown"), words.Over, f"{where}.spread.over"),
             n,
+            _decimals(printed) if isinstance(printed, str) else None,
         )
 
     def tolerance(self, raw: Any, value: float | None, spread: Spread | None, where: str) -> Tolerance | None:
@@ -464,6 +476,10 @@ def _fits(value: Any, kind: type) -> bool:
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _decimals(text: str) -> int | None:
+    return None if "e" in text else len(text.partition(".")[2])
 
 
 def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from reprise.config.errors import ConfigError, suggest
 from reprise.config.protocol import digest
 from reprise.launch.plan import Planner
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.estimate import Estimate, Estimator
-from reprise.reproduction.ledger import Ledger
 from reprise.reproduction.paper import Paper, Recipe
 from reprise.reproduction.standing import LEAST_SEEDS, PaperStanding
+
+if TYPE_CHECKING:
+    from reprise.reproduction.ledger import Ledger
 
 _DECIDED = ("reproduced", "better", "not reproduced")
 _SETTLED = ("holds", "contradicted")
@@ -123,7 +126,7 @@ def _names(recipe: Recipe, *others: str) -> tuple[str, ...]:
 def _explain(paper: Paper, row: str) -> None:
     """Say why nothing of a paper can be run for a row."""
     whys = {t.why or t.pending or t.note for t in paper.targets if row in (t.table, t.row, f"{t.table}/{t.row}")}
-    whys |= {c.why or c.pending for c in paper.claims if c.id == row}
+    whys |= {c.why or c.pending or "" for c in paper.claims if c.id == row}
     if whys:
         raise ConfigError(f"{paper.name}/{row} cannot be run: {'; '.join(sorted(w for w in whys if w))}.")
     names = {n for _, _, names in _wanted(paper) for n in names} | {t.row for t in paper.targets}

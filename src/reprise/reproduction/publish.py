@@ -7,18 +7,20 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprise import __version__
 from reprise.reproduction.assess import assess
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.estimate import Estimator
 from reprise.reproduction.evidence import Evidence
-from reprise.reproduction.ledger import Ledger
 from reprise.reproduction.markdown import render_markdown
 from reprise.reproduction.paper import Paper
 from reprise.reproduction.standing import KINDS, OUTCOMES, Report
 from reprise.tracking.files import write_atomic
+
+if TYPE_CHECKING:
+    from reprise.reproduction.ledger import Ledger
 
 PAGE, MARKDOWN, DATA = "index.html", "REPORT.md", "report.json"
 SCHEMA = 1

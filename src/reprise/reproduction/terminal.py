@@ -10,6 +10,7 @@ from reprise.reproduction.standing import ClaimStanding, Ours, PaperStanding, St
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
+    from rich.text import Text
 
 _MARKS = {"paper": "", "reference": "ʳ", "memory": "ᵐ", "derived": "ᵈ"}
 _MEANING = {
@@ -17,6 +18,7 @@ _MEANING = {
     "memory": "ᵐ recalled, not seen",
     "derived": "ᵈ computed from other figures",
 }
+_PIPE_WIDTH = 200  # a pipe or a file has no width of its own
 _STYLES = {
     "reproduced": "green",
     "better": "cyan",
@@ -48,7 +50,9 @@ def print_paper(standing: PaperStanding) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=not _is_terminal())
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
     paper = standing.paper
     console.print(Text(paper.citation, style="bold"))
     for link in (paper.url, *(code.url + ("" if code.official else "  (not the authors')") for code in paper.code)):
@@ -75,12 +79,6 @@ def print_paper(standing: PaperStanding) -> None:
                 console.print(Text(text))
 
 
-def _is_terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()
-
-
 def _grid(table: Table, standing: PaperStanding) -> Grid:
     from rich import box
     from rich.table import Table as Grid
@@ -92,8 +90,9 @@ def _grid(table: Table, standing: PaperStanding) -> Grid:
         grid.add_column(Text(fact))
     arrows = {"lower": " ↓", "higher": " ↑", "match": ""}
     for column in table.columns:
-        grid.add_column(Text(column.label + arrows[column.direction]), justify="right", no_wrap=True)
-    grid.add_column("state")
+        widest = max((len(_printed(r.targets.get(column.id))) for r in table.rows), default=0)
+        grid.add_column(Text(column.label + arrows[column.direction]), justify="right", min_width=widest)
+    grid.add_column("state", min_width=12)
     group = ""
     for row in table.rows:
         if row.group and row.group != group:
@@ -109,7 +108,7 @@ def _printed(target: Target | None) -> str:
     return "" if target is None else target.printed + _MARKS[target.sure]
 
 
-def _state(row: Row, states: Sequence[Standing]) -> object:
+def _state(row: Row, states: Sequence[Standing]) -> Text:
     """The row's verdicts, with our figures where there are any; figures that share a verdict are said together."""
     from rich.text import Text
 
@@ -134,7 +133,7 @@ def _state(row: Row, states: Sequence[Standing]) -> object:
     return text
 
 
-def _claim_line(standing: ClaimStanding) -> object:
+def _claim_line(standing: ClaimStanding) -> Text:
     from rich.text import Text
 
     text = Text("  ")

@@ -67,12 +67,11 @@ def publish(report: Report, place: str) -> str:
 
 def _runs_on_wandb(standing: PaperStanding) -> list[Entry]:
     """The evidence that W&B has too, each run once."""
-    states = (
-        *standing.targets.values(),
-        *(s.standin for s in standing.targets.values() if s.standin),
-        *standing.claims,
-    )
-    entries = {run.id: run for state in states for run in state.runs}
+    states = standing.targets.values()
+    evidence = [s.runs for s in states]
+    evidence += [s.standin.runs for s in states if s.standin]
+    evidence += [claim.runs for claim in standing.claims]
+    entries = {run.id: run for runs in evidence for run in runs}
     return [run for run in entries.values() if run.wandb and run.wandb.get("mode") == "online"]
 
 
