@@ -239,6 +239,18 @@ def test_runs_that_diverge_too_often_do_not_reproduce() -> None:
     assert judge([NAN] * 3, 3.0, 0.1, "lower").interval is None
 
 
+def test_seeds_needed_at_the_share_that_diverged() -> None:
+    needed = judge([NAN, 3.0, 3.0], 3.0, 0.1, "lower").seeds_needed
+    assert needed is not None
+
+    def chance(n: int) -> float:
+        verdicts = [judge([NAN] * k + [3.0] * (n - k), 3.0, 0.1, "lower").kind for k in range(n + 1)]
+        return sum(stats.binom.pmf(k, n, 1 / 3) for k, kind in enumerate(verdicts) if kind == "not reproduced")
+
+    assert chance(needed) >= 0.8 > max(chance(n) for n in range(3, needed))
+    assert judge([NAN] + [3.0] * 19, 3.0, 0.1, "lower").seeds_needed is None
+
+
 def test_the_others_may_be_worse_by_themselves() -> None:
     worse = [3.30, 3.31, 3.32, 3.31]
     verdict = judge([NAN, *worse], 3.14, 0.02, "lower")

@@ -210,8 +210,6 @@ def _judge_mean(case: _Case, tests: Comparison) -> Judgement:
     inside = abs(case.off) < case.tolerance or math.isclose(abs(case.off), case.tolerance)
     p = float(tests.p_equivalent) if inside else float(min(tests.p_better, tests.p_worse))
     needed = case.seeds()
-    # A second look at the same numbers must ask for more than there are.
-    needed = None if needed is None else max(needed, case.n + 1)
     where = f"within {tolerance} of {figure}" if inside else f"more than {tolerance} off {figure}"
     return case.result(kind, f"{start} {where}, but not significantly so ({say_p(p)}); {say_seeds(needed)}", p, needed)
 
@@ -240,7 +238,6 @@ def _judge_diverged(case: _Case) -> Judgement:
         off = f"and the mean of the others, {case.mean}, is {case.worse} ({say_p(p_worse)})"
         return case.result("not reproduced", f"{start}, {often if p_often <= p_worse else off}", min(p_often, p_worse))
     needed = seeds_for_share(k / n, TOLERATED_DIVERGENCE, alpha=ALPHA / 2)
-    needed = None if needed is None else max(needed, n + 1)
     others = (
         f"mean of the {len(case.finite)} others: {case.mean}" if len(case.finite) > 1 else f"the other: {case.mean}"
     )
