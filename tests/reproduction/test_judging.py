@@ -240,12 +240,12 @@ def test_runs_that_diverge_too_often_do_not_reproduce() -> None:
 
 
 def test_seeds_needed_at_the_share_that_diverged() -> None:
-    needed = judge([NAN, 3.0, 3.0], 3.0, 0.1, "lower").seeds_needed
+    needed = judge([NAN, 3.0, 3.0, 3.0], 3.0, 0.1, "lower").seeds_needed
     assert needed is not None
 
     def chance(n: int) -> float:
         verdicts = [judge([NAN] * k + [3.0] * (n - k), 3.0, 0.1, "lower").kind for k in range(n + 1)]
-        return sum(stats.binom.pmf(k, n, 1 / 3) for k, kind in enumerate(verdicts) if kind == "not reproduced")
+        return sum(stats.binom.pmf(k, n, 1 / 4) for k, kind in enumerate(verdicts) if kind == "not reproduced")
 
     assert chance(needed) >= 0.8 > max(chance(n) for n in range(3, needed))
     assert judge([NAN] + [3.0] * 19, 3.0, 0.1, "lower").seeds_needed is None
