@@ -163,9 +163,8 @@ def _decide(test: ClaimTest, holds: float | None, against: float | None) -> Deci
     for_it = f"{say_p(test.p_holds)}, corrected {say_p(holds)}"
     against_it = f"{say_p(test.p_against)}, corrected {say_p(against)}"
     if test.diverged:
-        reason = (
-            f"over {seeds}, {test.diverged} of the compared values are not finite, so there are no means to compare"
-        )
+        which = "1 value is" if test.diverged == 1 else f"{test.diverged} values are"
+        reason = f"{which} not finite over {seeds}, so there are no means to compare"
         return Decision("undecided", test.p_holds, holds, reason)
     if holds <= ALPHA:
         return Decision("holds", test.p_holds, holds, f"shown over {seeds} ({for_it})")

@@ -112,10 +112,7 @@ def compare(values: ArrayLike, reported: float, tolerance: float, direction: Dir
     Raises:
         ValueError: a value or the figure is not finite, the tolerance is negative, or there is no such direction.
     """
-    if direction not in get_args(Direction):
-        raise ValueError(f"there is no direction {direction!r}. {suggest(str(direction), get_args(Direction))}")
-    if not (math.isfinite(reported) and math.isfinite(tolerance) and tolerance >= 0):
-        raise ValueError(f"{reported} ± {tolerance} is no figure with its tolerance. Expected finite numbers.")
+    _check(reported, tolerance, direction)
     above = p_above(values, reported + tolerance)
     below = p_below(values, reported - tolerance)
     equivalent = tost(values, reported, tolerance).p
@@ -137,7 +134,8 @@ def judge(values: Sequence[float], reported: float, tolerance: float, direction:
     Raises:
         ValueError: there are no values, or the figure, its tolerance or the direction is none.
     """
-    if not values:
+    _check(reported, tolerance, direction)
+    if len(values) == 0:
         raise ValueError("no values to judge by. A figure without runs is missing, not judged.")
     finite = [float(v) for v in values if math.isfinite(v)]
     case = _Case(len(values), finite, reported, tolerance, direction)
@@ -212,8 +210,6 @@ def _judge_mean(case: _Case, tests: Comparison) -> Judgement:
     inside = abs(case.off) < case.tolerance or math.isclose(abs(case.off), case.tolerance)
     p = float(tests.p_equivalent) if inside else float(min(tests.p_better, tests.p_worse))
     needed = case.seeds()
-    # A second look at the same numbers must ask for more than there are.
-    needed = None if needed is None else max(needed, case.n + 1)
     where = f"within {tolerance} of {figure}" if inside else f"more than {tolerance} off {figure}"
     return case.result(kind, f"{start} {where}, but not significantly so ({say_p(p)}); {say_seeds(needed)}", p, needed)
 
@@ -242,9 +238,15 @@ def _judge_diverged(case: _Case) -> Judgement:
         off = f"and the mean of the others, {case.mean}, is {case.worse} ({say_p(p_worse)})"
         return case.result("not reproduced", f"{start}, {often if p_often <= p_worse else off}", min(p_often, p_worse))
     needed = seeds_for_share(k / n, TOLERATED_DIVERGENCE, alpha=ALPHA / 2)
-    needed = None if needed is None else max(needed, n + 1)
     others = (
         f"mean of the {len(case.finite)} others: {case.mean}" if len(case.finite) > 1 else f"the other: {case.mean}"
     )
     reason = f"{start}, so there is no mean over seeds ({others}); at this share of diverged runs {say_seeds(needed)}"
     return case.result("inconclusive", reason, min(p_often, p_worse), needed)
+
+
+def _check(reported: float, tolerance: float, direction: Direction) -> None:
+    if direction not in get_args(Direction):
+        raise ValueError(f"there is no direction {direction!r}. {suggest(str(direction), get_args(Direction))}")
+    if not (math.isfinite(reported) and math.isfinite(tolerance) and tolerance >= 0):
+        raise ValueError(f"{reported} ± {tolerance} is no figure with its tolerance. Expected finite numbers.")

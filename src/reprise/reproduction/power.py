@@ -72,7 +72,7 @@ def seeds_for_difference(
     Args:
         excess: how far the true mean lies beyond the limit.
         sd: true standard deviation.
-        power: probability of showing it, at least.
+        power: probability of showing it, at least; above alpha.
         alpha: level of the test.
         limit: most seeds to consider.
 
@@ -81,7 +81,7 @@ def seeds_for_difference(
     """
     if not excess > 0:
         return None
-    return _fewest(lambda n: power_of_difference(excess, sd, n, alpha), power, limit)
+    return _fewest(lambda n: power_of_difference(excess, sd, n, alpha), power, alpha, limit)
 
 
 def seeds_for_equivalence(
@@ -93,7 +93,7 @@ def seeds_for_equivalence(
         difference: true mean minus reported figure.
         sd: true standard deviation.
         tolerance: largest difference that counts as equivalent.
-        power: probability of showing it, at least.
+        power: probability of showing it, at least; above alpha.
         alpha: level of each test.
         limit: most seeds to consider.
 
@@ -102,7 +102,7 @@ def seeds_for_equivalence(
     """
     if not abs(difference) < tolerance:
         return None
-    return _fewest(lambda n: power_of_equivalence(difference, sd, n, tolerance, alpha), power, limit)
+    return _fewest(lambda n: power_of_equivalence(difference, sd, n, tolerance, alpha), power, alpha, limit)
 
 
 def p_share(failures: int, n: int, tolerated: float) -> float:
@@ -128,8 +128,10 @@ def seeds_for_share(
     return None
 
 
-def _fewest(power_at: Callable[[int], float], power: float, limit: int) -> int | None:
-    """Smallest n with that power, which grows with n."""
+def _fewest(power_at: Callable[[int], float], power: float, alpha: float, limit: int) -> int | None:
+    """Smallest n with that power. It grows with n, but for powers below alpha (of equivalence, with three seeds)."""
+    if not alpha < power < 1:
+        raise ValueError(f"power is {power}. Expected a number between alpha, {alpha}, and 1.")
     if limit < LEAST_SEEDS or power_at(limit) < power:
         return None
     return LEAST_SEEDS + bisect.bisect_left(range(LEAST_SEEDS, limit), power, key=power_at)
