@@ -405,9 +405,14 @@ class _Reader:
             raise self.fail(f"{where}.tolerance.{ways[0]}", f"is {amount!r}. Expected a number above 0.")
         if ways[0] == "value":
             return Tolerance(float(amount), reason)
-        if ways[0] == "percent":
-            return None if value is None else Tolerance(abs(value) * amount / 100, reason)
-        return None if spread is None else Tolerance(spread.value * amount, reason)
+        one = {
+            "percent": None if value is None else abs(value) / 100,
+            "spreads": None if spread is None else spread.value,
+        }
+        base = one[ways[0]]
+        if base == 0:
+            raise self.fail(f"{where}.tolerance.{ways[0]}", "gives 0, which nothing can meet. Expected a value.")
+        return None if base is None else Tolerance(base * amount, reason)
 
     def recipe(self, raw: Mapping[str, Any], where: str) -> Recipe | None:
         name = raw.get("experiment")
@@ -442,6 +447,8 @@ class _Reader:
                 raise self.fail(f"{at}.x", f"is {x!r}. Expected a number.")
             terms.append(Term(self.text(term, "label", at), recipe, measure or "", float(x)))
         least, most = {"ordering": (2, 99), "trend": (3, 99), "equivalence": (2, 2), "threshold": (1, 1)}[kind]
+        if kind == "trend" and len({t.x for t in terms}) < len(terms):
+            raise self.fail(f"{where}.terms", "has two terms at the same x. A trend needs different ones.")
         tested = bool(terms) and all(t.recipe for t in terms)
         if terms and not least <= len(terms) <= most:
             raise self.fail(f"{where}.terms", f"has {len(terms)} terms. An {kind} has {least} or more, at most {most}.")
