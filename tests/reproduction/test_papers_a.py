@@ -27,7 +27,7 @@ PRINTED = {
     "ddpm/table1/ebm_conditional/inception_score": "8.30",
     "ddpm/table1/sngan_ddls/fid": "15.42",
     "ddpm/table2/mu_l_learned/fid": "23.69",
-    "ddpm/table2/mu_mse/fid": "not recovered",
+    "ddpm/table2/mu_mse/fid": "–",
     "ddpm/table3/l_simple_large/bedroom": "4.90",
     "ddpm/table3/progressive_gan/cat": "37.52",
     "ddpm/table4/t1000/rate": "1.77581",
