@@ -107,6 +107,8 @@ def _write_down(node: Any, parts: list[str]) -> None:
         body = getattr(node, "body", None)
         documented = _may_document(node) and _is_text(body)
         for name, value in ast.iter_fields(node):
+            if isinstance(node, ast.JoinedStr):
+                value = _joined(value)
             if name in _SILENT or value is None or value == []:
                 continue
             parts.append(name)
@@ -117,6 +119,20 @@ def _write_down(node: Any, parts: list[str]) -> None:
             _write_down(item, parts)
     else:
         parts.append(f"{type(node).__name__} {node!r}")
+
+
+def _joined(pieces: list[ast.expr]) -> list[ast.expr]:
+    """Pieces of an f-string with neighbouring texts made one; where it is cut differs between versions of Python."""
+    found: list[ast.expr] = []
+    for piece in pieces:
+        last = found[-1] if found else None
+        if not isinstance(piece, ast.Constant):
+            found.append(piece)
+        elif isinstance(last, ast.Constant):
+            found[-1] = ast.Constant(str(last.value) + str(piece.value))
+        elif piece.value != "":
+            found.append(piece)
+    return found
 
 
 def _may_document(node: ast.AST) -> bool:
