@@ -73,7 +73,10 @@ class Estimator:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._found: dict[tuple[str, ...], Estimate | None] = {}
-        self._done = [e for e in ledger.entries if e.state == "finished" and e.cost.get("device_seconds")]
+        self._done: dict[str, list[Entry]] = {}
+        for entry in ledger.entries:
+            if entry.state == "finished" and entry.cost.get("device_seconds"):
+                self._done.setdefault(entry.digest, []).append(entry)
 
     def of_words(self, words: Sequence[str]) -> Estimate | None:
         """Estimate one run, training and evaluation; None without a similar one.
@@ -91,27 +94,25 @@ class Estimator:
         self._found[tuple(words)] = estimate
 
     def _estimate(self, values: dict[str, Any]) -> Estimate | None:
-        same = [e for e in self._done if e.digest == digest(values)]
-        if same:
+        if same := self._done.get(digest(values)):
             seconds = sum(_total_seconds(e) for e in same) / len(same)
             return Estimate(seconds, _peak(same), f"from {_runs(len(same))} of the same config")
         wanted = protocol_values(values)
-        amount = _amount(wanted)
+        amount, network = _amount(wanted), _network(wanted)
         if amount is None:
             return None
-        rates = []
-        for entry in self._done:
-            protocol = self._ledger.protocols[entry.digest]
-            if _network(protocol) == _network(wanted) and entry.iteration > 0:
+        similar, rates = [], []
+        for found, entries in self._done.items():
+            protocol = self._ledger.protocols[found]
+            if _network(protocol) == network:
                 batch = protocol.get("data.batch_size") or 1
-                rates.append((entry, entry.cost["device_seconds"] / (entry.iteration * batch)))
+                trained = [e for e in entries if e.iteration > 0]
+                similar += trained
+                rates += [e.cost["device_seconds"] / (e.iteration * batch) for e in trained]
         if not rates:
             return None
-        rate = sum(r for _, r in rates) / len(rates)
-        similar = [e for e, _ in rates]
-        return Estimate(
-            rate * amount, _peak(similar), f"from {_runs(len(similar))} of the same network, scaled by its examples"
-        )
+        basis = f"from {_runs(len(similar))} of the same network, scaled by its examples"
+        return Estimate(sum(rates) / len(rates) * amount, _peak(similar), basis)
 
 
 def probe(words: Sequence[str]) -> Estimate:

@@ -27,10 +27,12 @@ class Match:
     Attributes:
         entry: the run.
         deviations: from the recipe's protocol.
+        signature: what was run, as far as it deviates; equal for runs of one budget.
     """
 
     entry: Entry
     deviations: tuple[Deviation, ...]
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,18 @@ class Reading:
         value: in our unit.
         deviations: of the run and of the measurement.
         version: protocol version of the metric.
+        signature: what was run and measured, as far as it deviates: readings with the same one belong together.
     """
 
     entry: Entry
     value: float
     deviations: tuple[Deviation, ...]
     version: int | None
+    signature: str
 
-    @property
-    def signature(self) -> str:
-        """What was run, as far as it deviates: readings with the same one belong together."""
-        return json.dumps(sorted((d.key, _text(d.run)) for d in self.deviations))
+    def deviating(self, *more: Deviation) -> Reading:
+        """The same value, with further deviations."""
+        return replace(self, deviations=(*self.deviations, *more), signature=self.signature + _signature(more))
 
 
 class Evidence:
@@ -103,21 +106,20 @@ class Evidence:
     def _match(self, recipe: Recipe, entries: Sequence[Entry]) -> Iterable[Match]:
         protocol = self.protocol(recipe)
         telling = self._telling(recipe)
-        known: dict[str, tuple[Deviation, ...] | None] = {}
+        known: dict[str, tuple[tuple[Deviation, ...], str] | None] = {}
         for entry in entries:
             if entry.digest not in known:
                 run = self._ledger.protocols[entry.digest]
                 belongs = all(run.get(key) == protocol.get(key) for key in telling)
-                known[entry.digest] = (
-                    tuple(Deviation(k, a, b) for k, a, b in difference(protocol, run)) if belongs else None
-                )
-            deviations = known[entry.digest]
-            if deviations is None:
+                found = tuple(Deviation(k, a, b) for k, a, b in difference(protocol, run))
+                known[entry.digest] = (found, _signature(found)) if belongs else None
+            if (kept := known[entry.digest]) is None:
                 continue
+            match = Match(entry, *kept)
             if entry.state != "finished":
-                state = f"{entry.state} after {entry.iteration} iterations"
-                deviations = (*deviations, Deviation("state", "finished", state))
-            yield Match(entry, deviations)
+                unfinished = Deviation("state", "finished", f"{entry.state} after {entry.iteration} iterations")
+                match = Match(entry, (*match.deviations, unfinished), match.signature + _signature([unfinished]))
+            yield match
 
     def _telling(self, recipe: Recipe) -> set[str]:
         """Keys that tell rows of one experiment apart."""
@@ -140,16 +142,17 @@ def recipes_of(paper: Paper) -> set[Recipe]:
 
 def _read(match: Match, measure: str, pick: Pick, protocol: dict[str, Any]) -> Reading | None:
     entry = match.entry
-    measurements = [e for e in entry.evaluations if measure in e.metrics]
+    measurements = [(_changes(e, protocol), e) for e in entry.evaluations if measure in e.metrics]
     if not measurements:
         measured = entry.metrics.get(measure)
         if measured is None:
             return None
-        return Reading(entry, _value(measured, pick), match.deviations, measured.version)
+        return Reading(entry, _value(measured, pick), match.deviations, measured.version, match.signature)
     # one without changes counts more than a newer one with changes
-    best = max(measurements, key=lambda e: (not _changes(e, protocol), e.time))
-    deviations = (*match.deviations, *_changes(best, protocol))
-    return Reading(entry, best.metrics[measure].value, deviations, best.metrics[measure].version)
+    changes, best = max(measurements, key=lambda m: (not m[0], m[1].time))
+    found = best.metrics[measure]
+    reading = Reading(entry, found.value, match.deviations, found.version, match.signature)
+    return reading.deviating(*changes) if changes else reading
 
 
 def _value(measured: Measured, pick: Pick) -> float:
@@ -170,8 +173,7 @@ def on_hardware(readings: Sequence[Reading], wanted: str | None) -> list[Reading
     for reading in readings:
         names = devices_of(reading.entry)
         if not any(wanted.lower() in name.lower() for name in names):
-            note = Deviation("hardware", wanted, ", ".join(dict.fromkeys(names)))
-            reading = replace(reading, deviations=(*reading.deviations, note))
+            reading = reading.deviating(Deviation("hardware", wanted, ", ".join(dict.fromkeys(names))))
         found.append(reading)
     return found
 
@@ -194,5 +196,6 @@ def devices_of(entry: Entry) -> list[str]:
     return [str(g) for g in gpus] or [str(hardware.get("cpu") or "unknown")]
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
+def _signature(deviations: Sequence[Deviation]) -> str:
+    """Keys and values of what was run, in order, as text."""
+    return json.dumps(sorted((d.key, json.dumps(d.run, sort_keys=True, default=str)) for d in deviations))

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 PAGE, MARKDOWN, DATA = "index.html", "REPORT.md", "report.json"
 SCHEMA = 1
-_BULKY = ("packages",)  # of an entry's environment: they stay in the record
+# What stays in the run's own record.
+_BULKY = ("packages",)
+_LEFT_OUT = ("metrics", "evaluations", "overrides", "changed")
 
 
 def make_report(papers: Sequence[Paper], ledger: Ledger, root: Path) -> Report:
@@ -104,7 +106,7 @@ def to_json(report: Report) -> dict[str, Any]:
     entries = {}
     for key in sorted(runs):
         entry = runs[key]
-        shown = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry)}
+        shown = {f.name: getattr(entry, f.name) for f in dataclasses.fields(entry) if f.name not in _LEFT_OUT}
         shown["environment"] = {k: v for k, v in entry.environment.items() if k not in _BULKY}
         shown["code"] = {k: v for k, v in entry.code.items() if k != "sources"}
         entries[key] = plain(shown)
