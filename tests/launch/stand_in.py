@@ -1,6 +1,7 @@
 """A stand-in for train.py that ends in a fraction of a second, and a driver that lets a sweep start it.
 
     python -m tests.launch.stand_in sweep WORDS...     the sweep, in a process that can be killed
+    python -m tests.launch.stand_in points FILE        run_points with the arguments that a JSON file holds
     python tests/launch/stand_in.py WORDS...           one point
 
 A point writes a valid record. Files in paths.outputs steer it: `fail-<seed>` makes it fail, `wait-<seed>` makes it wait
@@ -117,11 +118,10 @@ def staged(stage_code: Callable[[], Path | None]) -> Callable[[], Path | None]:
     return stage
 
 
-def sweep(words: list[str]) -> int:
-    """Run a sweep whose points are the stand-in."""
+def pretend() -> None:
+    """Let the points of every launcher be the stand-in."""
     import reprise.launch.local
     import reprise.launch.slurm
-    from reprise.cli.main import main
     from reprise.launch import ray_place
 
     ray_place.stage_code = staged(ray_place.stage_code)
@@ -129,8 +129,24 @@ def sweep(words: list[str]) -> int:
         place.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
     slurm: Any = reprise.launch.slurm
     slurm._POLL_SECONDS, slurm._CONFIRM_SECONDS, slurm._LETTING_GO_SECONDS = 0.3, 0.6, 3.0
+
+
+def sweep(words: list[str]) -> int:
+    """Run a sweep whose points are the stand-in."""
+    from reprise.cli.main import main
+
+    pretend()
     return main(["train", "-m", *words])
 
 
+def points(file: str) -> int:
+    """Run a list of points that are the stand-in."""
+    from reprise.launch.points import run_points
+
+    pretend()
+    return run_points(**json.loads(Path(file).read_text(encoding="utf-8"))).exit_code
+
+
 if __name__ == "__main__":
-    sys.exit(sweep(sys.argv[2:]) if sys.argv[1] == "sweep" else point(sys.argv[1:]))
+    kinds: dict[str, Callable[[], int]] = {"sweep": lambda: sweep(sys.argv[2:]), "points": lambda: points(sys.argv[2])}
+    sys.exit(kinds.get(sys.argv[1], lambda: point(sys.argv[1:]))())

@@ -156,7 +156,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                     held = source.next()
                 if held is None:
                     break
-                if _settled(held):
+                if settled(held):
                     source.ended(held)
                     held = None
                     continue
@@ -260,8 +260,8 @@ def describe(code: int | None) -> str:
     return f"ended with code {code}"
 
 
-def _settled(point: Point) -> bool:
-    """Whether a point's run is done already, by whoever."""
+def settled(point: Point) -> bool:
+    """Whether a point's run is done already, by whoever; notes how it went."""
     if point.state in DONE:
         return True
     if not (point.directory / FILE).is_file():
