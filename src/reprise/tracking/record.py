@@ -10,7 +10,7 @@ from typing import Any
 
 from reprise.config.errors import RunError
 from reprise.config.protocol import is_hardware
-from reprise.tracking.files import write_json
+from reprise.tracking.files import NOT_FINITE, write_json
 
 SCHEMA = 1
 FILE = "run.json"
@@ -219,5 +219,5 @@ def check_evaluation(raw: Any, where: str) -> None:
 def _check_metrics(metrics: dict[str, Any], where: str) -> None:
     for name, entry in metrics.items():
         value = entry.get("value") if isinstance(entry, dict) else None
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not (isinstance(value, (int, float)) or value in NOT_FINITE):
             raise RunError(f"{where}: {name} is {entry!r}. Expected a mapping with a number as its value.")
