@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,41 +88,46 @@ def _is_setting(word: str) -> bool:
 
 def print_plan(plan: Plan) -> None:
     """Print what is to be run, what is there, what it costs, and what cannot be run."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    import textwrap
 
-    from reprise.reproduction.estimate import hours, memory
+    from reprise.reproduction.estimate import hours
 
-    console = Console(highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("experiment", "for", "seeds to run", "there", "cost of each", "memory", "known"):
-        table.add_column(head, overflow="fold")
+    changes = f" with {' '.join(plan.overrides)}" if plan.overrides else ""
+    print(f"{plan.name}, {plan.seeds} seeds{changes}: {plan.runs} runs")
     total, unknown = 0.0, 0
     for job in plan.jobs:
-        estimate = job.estimate
-        if estimate is not None:
-            total += estimate.device_seconds * len(job.seeds)
-        elif job.seeds:
+        there = f"there: {_listed(job.have)}" if job.have else "none there"
+        print(f"\n{job.recipe.label}\n  seeds  {_listed(job.seeds) or 'nothing to run'} ({there})")
+        cost = job.estimate.text if job.estimate else "not known: no similar run"
+        print(f"  each   {cost}")
+        for line in textwrap.wrap(_purpose(job.wanted_by), 110, initial_indent="  for    ", subsequent_indent=" " * 9):
+            print(line)
+        if job.estimate is not None:
+            total += job.estimate.device_seconds * len(job.seeds)
+        else:
             unknown += len(job.seeds)
-        cells = (
-            job.recipe.label,
-            ", ".join(job.wanted_by),
-            ", ".join(map(str, job.seeds)) or "none",
-            ", ".join(map(str, job.have)) or "none",
-            hours(estimate.device_seconds) if estimate else "not known",
-            memory(estimate.memory_bytes) if estimate else "",
-            estimate.basis if estimate else "no similar run",
-        )
-        table.add_row(*(Text(c) for c in cells))
-    changes = f" with {' '.join(plan.overrides)}" if plan.overrides else ""
-    console.print(Text(f"{plan.name}, {plan.seeds} seeds{changes}: {plan.runs} runs", style="bold"))
-    console.print(table)
     if plan.runs:
-        rest = f", and {unknown} runs of unknown cost" if unknown else ""
-        console.print(
-            Text(f"in all {hours(total)}{rest}" if total or not unknown else f"{unknown} runs of unknown cost")
-        )
+        parts = [hours(total)] if total else []
+        parts += [f"{unknown} runs of unknown cost"] if unknown else []
+        print(f"\nin all {' and '.join(parts)}")
     for name, why in plan.skipped:
-        console.print(Text(f"not run: {name}: {why}", style="dim"))
+        print(*textwrap.wrap(f"not run: {name}: {why}", 118, subsequent_indent="  "), sep="\n")
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))
+
+
+def _purpose(wanted_by: Sequence[str]) -> str:
+    """Rows and claims in one line: those of a table together."""
+    from reprise.reproduction.planning import CLAIM, STAND_IN
+
+    groups: dict[str, list[str]] = {}
+    for name in wanted_by:
+        standin = name.endswith(STAND_IN)
+        if name.startswith(CLAIM):
+            groups.setdefault("claims", []).append(name.removeprefix(CLAIM))
+        else:
+            table, _, row = name.removesuffix(STAND_IN).partition("/")
+            groups.setdefault(f"{'stand-in of ' if standin else ''}{table}", []).append(row)
+    return "; ".join(f"{head} {', '.join(names)}" for head, names in groups.items())

@@ -17,6 +17,7 @@ from reprise.reproduction.standing import LEAST_SEEDS, PaperStanding
 if TYPE_CHECKING:
     from reprise.reproduction.ledger import Ledger
 
+STAND_IN, CLAIM = " (stand-in)", "claim "  # how the names of what wants a run end or begin
 _DECIDED = ("reproduced", "better", "not reproduced")
 _SETTLED = ("holds", "contradicted")
 # Words that the plan itself decides.
@@ -111,12 +112,12 @@ def _wanted(paper: Paper) -> Iterable[tuple[str, Recipe, tuple[str, ...]]]:
         if target.runnable and target.recipe is not None:
             yield place, target.recipe, _names(target.recipe, target.table, target.row, place, target.column)
         elif target.standin is not None and target.standin_measure is not None:
-            yield f"{place} (stand-in)", target.standin, _names(target.standin, target.table, target.row, place)
+            yield f"{place}{STAND_IN}", target.standin, _names(target.standin, target.table, target.row, place)
     for claim in paper.claims:
         if claim.runnable:
             for term in claim.terms:
                 assert term.recipe is not None
-                yield f"claim {claim.id}", term.recipe, _names(term.recipe, claim.id)
+                yield f"{CLAIM}{claim.id}", term.recipe, _names(term.recipe, claim.id)
 
 
 def _names(recipe: Recipe, *others: str) -> tuple[str, ...]:
@@ -203,11 +204,12 @@ def decided_recipes(standing: PaperStanding) -> set[Recipe]:
 def _impossible(paper: Paper) -> list[tuple[str, str]]:
     """Rows that nothing can be run for, with the reason, rows of one reason together."""
     reasons: dict[str, list[str]] = {}
+    run = {name.removesuffix(STAND_IN) for name, _, _ in _wanted(paper)}
     for target in paper.targets:
-        if target.quoted or target.runnable or (target.standin is not None and target.standin_measure is not None):
+        place = f"{target.table}/{target.row}"
+        if target.quoted or place in run:
             continue
         why = target.why or target.pending or target.note
-        place = f"{target.table}/{target.row}"
         if place not in reasons.setdefault(why, []):
             reasons[why].append(place)
     return [(", ".join(places), why) for why, places in reasons.items()]

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-
 NOT_FINITE = ("nan", "inf", "-inf")  # how write_json writes what JSON has no number for
 
 
