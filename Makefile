@@ -21,9 +21,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
-system:  ## install what the SLURM and PostgreSQL tests need (Debian or Ubuntu, as root)
+# chromium: the tests open the report's page in it
+system:  ## install what the SLURM, PostgreSQL and browser tests need (Debian or Ubuntu, as root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge postgresql >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge postgresql chromium >/dev/null
 
 demo: setup  ## train a small WaveGrad on embedded speech, evaluate it, write sound and pictures (under 5 minutes)
 	$(BIN)/reprise demo
