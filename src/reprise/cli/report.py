@@ -52,9 +52,7 @@ def run(arguments: list[str]) -> int:
             return 0
         if new != old:
             write_atomic(path, new)
-    from reprise.reproduction.report.media import Media
-
-    written = write_report(report, Path(settings["out"] or root).expanduser(), Media(settings["media"]))
+    written = write_report(report, Path(settings["out"] or root).expanduser(), settings["media"])
     print_counts(report)
     for path in written:
         print(path)

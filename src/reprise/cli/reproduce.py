@@ -71,11 +71,10 @@ def run(arguments: list[str]) -> int:
     if plan.runs:
         code = run_plan(plan, settings["launcher"], launcher_words).exit_code
     from reprise.cli.report import print_counts
-    from reprise.reproduction.report.media import Media
 
     report = make_report([read_paper(name)], read_ledger(root), root)
     print_counts(report)
-    for path in write_report(report, root / "reports" / name, Media("embed")):
+    for path in write_report(report, root / "reports" / name):
         print(path)
     return code
 

@@ -7,9 +7,10 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from reprise import __version__
+from reprise.config.errors import ConfigError, suggest
 from reprise.reproduction.assess import assess
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.estimate import Estimator
@@ -22,7 +23,7 @@ from reprise.tracking.files import write_atomic
 if TYPE_CHECKING:
     from reprise.reproduction.ledger import Ledger
 
-PAGE, MARKDOWN, DATA = "index.html", "REPORT.md", "report.json"
+MARKDOWN, DATA = "REPORT.md", "report.json"
 SCHEMA = 1
 # What stays in the run's own record.
 _BULKY = ("packages",)
@@ -51,24 +52,32 @@ def make_report(papers: Sequence[Paper], ledger: Ledger, root: Path) -> Report:
     )
 
 
-def write_report(report: Report, out: Path, media: Any) -> list[Path]:
+def write_report(report: Report, out: Path, media: Any = "embed") -> list[Path]:
     """Write the three files; one that would not change is left alone.
 
     Args:
         report: what they show.
         out: their folder.
-        media: what the page does with samples.
+        media: what the page does with samples: embed, link or none.
 
     Returns:
         their paths.
+
+    Raises:
+        ConfigError: there is no such way with samples.
     """
-    from reprise.reproduction.report.page import render_page
+    from reprise.reproduction.report.page import PAGE, render_page
+    from reprise.reproduction.report.samples import Media
+
+    modes = get_args(get_type_hints(Media)["mode"])
+    if media not in modes:
+        raise ConfigError(f"media is {media!r}. {suggest(media, modes)}")
 
     out.mkdir(parents=True, exist_ok=True)
     contents = {
-        PAGE: render_page(report, media),
+        PAGE: render_page(report, Media(media, out)),
         MARKDOWN: render_markdown(report),
-        DATA: json.dumps(to_json(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        DATA: json.dumps(to_json(report), ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n",
     }
     for name, text in contents.items():
         path = out / name
@@ -78,7 +87,7 @@ def write_report(report: Report, out: Path, media: Any) -> list[Path]:
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """The report as plain values, runs listed once and named by id."""
+    """The report as plain values: what is empty is left out, runs are listed once and named by id."""
     runs: dict[str, Entry] = {}
     root = Path(report.root)
 
@@ -87,7 +96,8 @@ def to_json(report: Report) -> dict[str, Any]:
             runs[node.id] = node
             return node.id
         if dataclasses.is_dataclass(node) and not isinstance(node, type):
-            return {f.name: plain(getattr(node, f.name)) for f in dataclasses.fields(node)}
+            named = ((f.name, getattr(node, f.name)) for f in dataclasses.fields(node))
+            return {name: plain(value) for name, value in named if value is not None and value != "" and value != ()}
         if isinstance(node, dict):
             return {str(k): plain(v) for k, v in node.items()}
         if isinstance(node, (list, tuple)):
