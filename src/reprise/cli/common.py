@@ -54,13 +54,13 @@ def key_values(words: Sequence[str]) -> dict[str, Any]:
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import OverrideType
-    from hydra.errors import OverrideParseException
+    from hydra.errors import HydraException
 
     found: dict[str, Any] = {}
     for word in words:
         try:
             override = OverridesParser.create().parse_override(word)
-        except OverrideParseException:
+        except HydraException:
             # paths may hold characters that Hydra's grammar reserves
             key, equals, value = word.partition("=")
             if not equals or not key.replace("_", "a").replace(".", "a").isalnum():
@@ -103,7 +103,7 @@ def without_dashes(words: Sequence[str], verb: str) -> list[str]:
         if not equals and isinstance(defaults[name], bool):
             value = "true"
         elif not equals:
-            if not left or left[0].startswith("--"):
+            if not left or left[0].startswith("--") or "=" in left[0]:
                 raise ConfigError(f"{option} lacks its value. Expected e.g. {option} {defaults[name] or 'VALUE'}.")
             value = left.pop(0)
         found.append(f"{name}={value}")
