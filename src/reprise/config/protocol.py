@@ -31,6 +31,7 @@ HARDWARE_KEYS = (
     "model.tile_frames",
     "model.tile_batch",
     "compile",
+    "evaluate",
     "tags",
     "allow",
     "resume",

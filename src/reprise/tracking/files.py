@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+NOT_FINITE = ("nan", "inf", "-inf")  # how write_json writes what JSON has no number for
+
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace a text file in one step; the old content stays when anything fails.

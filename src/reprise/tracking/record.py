@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from reprise.config.errors import RunError
-from reprise.tracking.files import write_json
+from reprise.config.protocol import is_hardware
+from reprise.tracking.files import NOT_FINITE, write_json
 
 SCHEMA = 1
 FILE = "run.json"
@@ -76,8 +77,7 @@ class RunRecord:
 
     def write(self, directory: Path) -> None:
         """Write run.json in one step, with the evaluations that lie beside it, whoever made them."""
-        results = sorted(directory.glob("evaluations/e*/result.json"), key=lambda p: int(p.parent.name[1:]))
-        self.evaluations = [json.loads(p.read_text(encoding="utf-8")) for p in results]
+        self.evaluations = read_evaluations(directory)
         write_json(directory / FILE, dataclasses.asdict(self))
 
     def add_metrics(self, values: dict[str, float], step: int, versions: dict[str, int], best: str, mode: str) -> None:
@@ -91,6 +91,35 @@ class RunRecord:
                 old = entry.get("best")
                 if old is None or (value < old if mode == "min" else value > old):
                     entry |= {"best": value, "best_step": step}
+
+
+def read_evaluations(directory: Path) -> list[dict[str, Any]]:
+    """Read the results that lie in a run directory, oldest first; an evaluation that was cut short has left none."""
+    results = sorted(directory.glob("evaluations/e*/result.json"), key=lambda p: int(p.parent.name[1:]))
+    return [json.loads(p.read_text(encoding="utf-8")) for p in results]
+
+
+def own_evaluation(record: RunRecord) -> dict[str, Any] | None:
+    """Return the newest evaluation that `reprise evaluate RUN_DIR` would only repeat; None where there is none.
+
+    That is one of the best checkpoint, with the weights it takes by itself, whose config changes hardware at most.
+    """
+    entries = sorted(record.checkpoints, key=lambda c: int(c["step"]))
+    best = next((c for c in entries if "best" in c["roles"]), entries[-1] if entries else None)
+    targets = [str(c["_target_"]) for c in record.config.get("callbacks", {}).values() if c and "_target_" in c]
+    weights = "ema" if any(t.rpartition(".")[2].startswith("EMA") for t in targets) else "raw"
+    for evaluation in reversed(record.evaluations):
+        same = best is not None and (evaluation["sha256"], evaluation["weights"]) == (best["sha256"], weights)
+        if same and all(is_hardware(key) for key in evaluation["changes"]):
+            return evaluation
+    return None
+
+
+def is_done(record: RunRecord, evaluate: bool) -> bool:
+    """Whether nothing is left to run, where the config's `evaluate` asks for an evaluation after training or not."""
+    return record.state == "pruned" or (
+        record.state == "finished" and (not evaluate or own_evaluation(record) is not None)
+    )
 
 
 def read_record(directory: Path) -> RunRecord:
@@ -112,19 +141,83 @@ def read_record(directory: Path) -> RunRecord:
 
 
 def parse_record(raw: Any, where: str) -> RunRecord:
-    """Turn parsed JSON into a record, checking schema version, names and types of the fields."""
+    """Turn parsed JSON into a record.
+
+    Raises:
+        RunError: it is none of this version; see `check_record`.
+    """
+    check_record(raw, where)
+    return RunRecord(**raw)
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "name": str,
+    "seed": int,
+    "command": str,
+    "config": dict,
+    "config_digest": str,
+    "experiment": (str, type(None)),
+    "overrides": list,
+    "choices": dict,
+    "deviations": list,
+    "code": dict,
+    "environment": dict,
+    "data": dict,
+    "sessions": list,
+    "cost": dict,
+    "metrics": dict,
+    "checkpoints": list,
+    "evaluations": list,
+    "wandb": (dict, type(None)),
+    "iteration": int,
+}
+_FIELDS = {f.name: f for f in dataclasses.fields(RunRecord)}
+_REQUIRED = [n for n, f in _FIELDS.items() if f.default is f.default_factory is dataclasses.MISSING]
+
+
+def check_record(raw: Any, where: str) -> None:
+    """Check schema version, names and types of a record that was read, down to its metrics.
+
+    Raises:
+        RunError: naming what is wrong, and what was expected.
+    """
     if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
         found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
         raise RunError(f"{where} has schema {found!r}. Expected {SCHEMA}.")
-    fields = {f.name: f for f in dataclasses.fields(RunRecord)}
-    if unknown := sorted(set(raw) - set(fields)):
+    if unknown := sorted(set(raw) - set(_FIELDS)):
         raise RunError(f"{where} has unknown fields: {', '.join(unknown)}.")
-    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
-    if missing := [n for n in required if n not in raw]:
+    if missing := [n for n in _REQUIRED if n not in raw]:
         raise RunError(f"{where} lacks {', '.join(missing)}.")
-    for name, kind in (("config", dict), ("metrics", dict), ("sessions", list), ("seed", int), ("id", str)):
-        if name in raw and not isinstance(raw[name], kind):
-            raise RunError(f"{where}: {name} is a {type(raw[name]).__name__}. Expected {kind.__name__}.")
+    for name, kind in _KINDS.items():
+        if name in raw and (not isinstance(raw[name], kind) or isinstance(raw[name], bool)):
+            expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+            raise RunError(f"{where}: {name} is a {type(raw[name]).__name__}. Expected {expected}.")
     if raw.get("state", "running") not in STATES:
         raise RunError(f"{where}: state is {raw['state']!r}. Expected one of {', '.join(STATES)}.")
-    return RunRecord(**raw)
+    for session in raw.get("sessions", ()):
+        if not isinstance(session, dict):
+            raise RunError(f"{where}: a session is a {type(session).__name__}. Expected dict.")
+    _check_metrics(raw.get("metrics", {}), f"{where}: metrics")
+    for evaluation in raw.get("evaluations", ()):
+        check_evaluation(evaluation, f"{where}: evaluations")
+
+
+def check_evaluation(raw: Any, where: str) -> None:
+    """Check an evaluation's metrics and changes.
+
+    Raises:
+        RunError: naming what is wrong.
+    """
+    if not isinstance(raw, dict) or not isinstance(raw.get("metrics"), dict):
+        raise RunError(f"{where}: one has no metrics. Expected a mapping of them.")
+    if not isinstance(raw.get("changes", {}), dict):
+        raise RunError(f"{where}: changes is a {type(raw['changes']).__name__}. Expected dict.")
+    _check_metrics(raw["metrics"], where)
+
+
+def _check_metrics(metrics: dict[str, Any], where: str) -> None:
+    for name, entry in metrics.items():
+        value = entry.get("value") if isinstance(entry, dict) else None
+        if isinstance(value, bool) or not (isinstance(value, (int, float)) or value in NOT_FINITE):
+            raise RunError(f"{where}: {name} is {entry!r}. Expected a mapping with a number as its value.")
