@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -67,24 +68,56 @@ _CLAIM = {"text", "kind", "relation", "direction", "measure", "version", "terms"
     "pending",
 }
 _TERM = {"label", "experiment", "overrides", "at", "measure", "x"}
-_PRINTED = re.compile(r"^(<=|>=|~)?\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)(?:\s*(?:±|\+-)\s*(\d+(?:\.\d+)?(?:e-?\d+)?))?$")
+_KINDS = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "keys and values",
+}
+_PRINTED = re.compile(
+    r"^(<=|>=|~)?\s*(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:\s*(?:±|\+-)\s*(\d+(?:\.\d+)?(?:e[+-]?\d+)?))?$"
+)
+# Fewest and most terms of a claim, and the same in words.
+_TERMS = {
+    "ordering": (2, math.inf, "two or more"),
+    "trend": (3, math.inf, "three or more"),
+    "equivalence": (2, 2, "two"),
+    "threshold": (1, 1, "one"),
+}
 _ID = re.compile(r"^[a-z0-9][a-z0-9_]*$")
 
 
+class _Written(float):
+    """A number that keeps how it was written, since 3.10 in a table is not 3.1."""
+
+    text: str
+
+
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice; the second would silently win."""
+    """Refuses a key that is given twice, since the second would silently win, and keeps the decimals of numbers."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.MarkedYAMLError(problem=f"{key!r} cannot be a key", problem_mark=key_node.start_mark)
         if key in seen:
             raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark)
         seen.add(key)
     return yaml.SafeLoader.construct_mapping(loader, node, deep=True)
 
 
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+    number = _Written(loader.construct_yaml_float(node))
+    number.text = node.value if _PRINTED.match(node.value) else repr(float(number))
+    return number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
 _Loader.add_constructor(
     yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, lambda loader, node: _mapping(loader, node, True)
 )
@@ -118,7 +151,9 @@ def parse_paper(path: Path) -> Paper:
     """Read and check a paper file anywhere."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"{show_path(path)} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{show_path(path)} is no valid YAML: {error}") from None
     return _Reader(path.stem, show_path(path)).paper(raw)
 
@@ -148,7 +183,7 @@ class _Reader:
                 raise self.fail(where, f"has an unknown key {key!r}. {suggest(str(key), keys)}")
             kind = _INHERITED.get(key)
             if kind is not None and value is not None and not _fits(value, kind):
-                raise self.fail(f"{where}.{key}" if where else key, f"is {value!r}. Expected a {kind.__name__}.")
+                raise self.fail(f"{where}.{key}" if where else key, f"is {value!r}. Expected {_KINDS[kind]}.")
         return dict(raw)
 
     def text(self, raw: Mapping[str, Any], key: str, where: str) -> str:
@@ -161,6 +196,22 @@ class _Reader:
         if value not in get_args(allowed):
             raise self.fail(where, f"is {value!r}. {suggest(str(value), get_args(allowed))}")
         return value
+
+    def sequence(self, raw: Any, where: str) -> list[Any]:
+        if raw is not None and not isinstance(raw, list):
+            raise self.fail(where, f"is {raw!r}. Expected a list.")
+        return raw or []
+
+    def flag(self, raw: Mapping[str, Any], key: str, where: str) -> bool:
+        value = raw.get(key, False)
+        if not isinstance(value, bool):
+            raise self.fail(f"{where}.{key}", f"is {value!r}. Expected true or false.")
+        return value
+
+    def number(self, value: Any, where: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise self.fail(where, f"is {value!r}. Expected a number.")
+        return float(value)
 
     def items(self, raw: Any, where: str) -> list[tuple[str, Any]]:
         """Members of a mapping whose keys are ids."""
@@ -183,12 +234,12 @@ class _Reader:
         if arxiv is not None and not (isinstance(arxiv, str) and re.match(r"^\d{4}\.\d{4,5}$", arxiv)):
             raise self.fail("arxiv", f"is {arxiv!r}. Expected a quoted number such as '2009.00713', or null.")
         code = []
-        for i, link in enumerate(head.get("code") or []):
+        for i, link in enumerate(self.sequence(head.get("code"), "code")):
             link = self.mapping(link, f"code[{i}]", {"url", "official", "note"})
             url = self.text(link, "url", f"code[{i}]")
             if not url.startswith("https://"):
                 raise self.fail(f"code[{i}].url", f"is {url!r}. Expected https://...")
-            code.append(CodeLink(url, bool(link.get("official", False)), str(link.get("note") or "")))
+            code.append(CodeLink(url, self.flag(link, "official", f"code[{i}]"), str(link.get("note") or "")))
         defaults = self.mapping(head.get("defaults") or {}, "defaults", _INHERITED)
         columns = {
             key: self.mapping(value, f"columns.{key}", _COLUMN)
@@ -228,20 +279,19 @@ class _Reader:
         if not isinstance(names, list) or not names:
             raise self.fail(f"{where}.columns", "is empty. Expected a list of names from the columns of the paper.")
         for name in names:
-            if name not in columns:
+            if not isinstance(name, str) or name not in columns:
                 raise self.fail(f"{where}.columns", f"names {name!r}. {suggest(str(name), columns)}")
-        headings = table.get("facts") or []
-        if not isinstance(headings, list) or not all(isinstance(h, str) for h in headings):
+        if len(set(names)) < len(names):
+            raise self.fail(f"{where}.columns", f"is {names!r}. Expected each name once.")
+        headings = self.sequence(table.get("facts"), f"{where}.facts")
+        if not all(isinstance(h, str) for h in headings):
             raise self.fail(f"{where}.facts", f"is {headings!r}. Expected a list of headings.")
         shown: list[Column] = []
         rows: list[Row] = []
         group = ""
         for name in names:
             # Where datasets are the rows, the methods, rivals among them, are the columns.
-            if not isinstance(columns[name].get("baseline", False), bool):
-                raise self.fail(
-                    f"columns.{name}.baseline", f"is {columns[name]['baseline']!r}. Expected true or false."
-                )
+            self.flag(columns[name], "baseline", f"columns.{name}")
             merged = _merge(defaults, columns[name], table)
             direction = self.choice(merged.get("direction"), words.Direction, f"columns.{name}.direction")
             label = self.text(columns[name], "label", f"columns.{name}")
@@ -251,13 +301,13 @@ class _Reader:
             row = self.mapping(row_raw, at, _ROW)
             values = self.mapping(row.get("values"), f"{at}.values", names)
             group = str(row["group"] or "") if "group" in row else group
-            baseline = row.get("baseline", False)
-            if not isinstance(baseline, bool):
-                raise self.fail(f"{at}.baseline", f"is {baseline!r}. Expected true or false.")
+            baseline = self.flag(row, "baseline", at)
             label = self.text(row, "label", at)
-            facts = row.get("facts") or [""] * len(headings)
-            if not isinstance(facts, list) or len(facts) != len(headings):
+            facts = self.sequence(row.get("facts"), f"{at}.facts") or [""] * len(headings)
+            if len(facts) != len(headings):
                 raise self.fail(f"{at}.facts", f"is {facts!r}. Expected {len(headings)}, as the table has headings.")
+            if any(isinstance(f, (bool, list, dict)) for f in facts):
+                raise self.fail(f"{at}.facts", f"is {facts!r}. Expected words and numbers; quote 'yes' and 'no'.")
             targets = {
                 name: self.target(
                     (key, row_key, name),
@@ -275,7 +325,7 @@ class _Reader:
                 if name in values
             }
             rows.append(
-                Row(row_key, label, group, baseline, tuple("" if f is None else str(f) for f in facts), targets)
+                Row(row_key, label, group, baseline, tuple("" if f is None else _as_written(f) for f in facts), targets)
             )
         return Table(
             key,
@@ -297,8 +347,13 @@ class _Reader:
         value, bound, printed_spread, decimals = self.printed(cell["value"], where)
         bound = self.choice(cell.get("bound", bound), words.Bound, f"{where}.bound")
         spread_raw = cell.get("spread")
-        if isinstance(spread_raw, dict) and "value" in spread_raw:
-            printed_spread = spread_raw["value"]
+        if isinstance(spread_raw, dict) and spread_raw.get("value") is not None:
+            self.number(spread_raw["value"], f"{where}.spread.value")
+            printed_spread = _as_written(spread_raw["value"])
+        if "value" in (merged.get("spread") or {}):
+            raise self.fail(
+                where, "inherits the value of a spread. Expected that beside the figure, as in 4.47 ± 0.04."
+            )
         merged = _merge(merged, cell)
         note = " ".join(str(n).strip() for n in (cell.get("note"), row_note) if n)
         if value is None:
@@ -310,7 +365,9 @@ class _Reader:
         if not isinstance(merged.get("public"), bool):
             raise self.fail(where, "public is missing. Expected true or false: whether outsiders can get the data.")
         spread = self.spread(merged.get("spread"), printed_spread, where)
-        digits = merged.get("digits", decimals)
+        digits = decimals if merged.get("digits") is None else merged["digits"]
+        if digits is not None and digits < 0:
+            raise self.fail(f"{where}.digits", f"is {digits}. Expected 0 or more.")
         recipe = self.recipe(merged, where)
         standin = self.recipe(
             {"experiment": merged.get("standin"), "overrides": merged.get("overrides")}, f"{where}.standin"
@@ -328,8 +385,12 @@ class _Reader:
             raise self.fail(
                 where, "has data that outsiders cannot get. Say so in why, and name a standin if there is one."
             )
-        tolerance = self.tolerance(merged.get("tolerance"), value, spread, where)
+        tolerance = self.tolerance(merged.get("tolerance"), value, spread, f"{where}.tolerance")
         if recipe is not None and value is not None and not why and tolerance is None:
+            if merged.get("tolerance"):
+                raise self.fail(
+                    f"{where}.tolerance", "is in spreads, but the figure has none. Expected value or percent."
+                )
             raise self.fail(where, "has no tolerance. Expected value, percent or spreads, and the reason.")
         return Target(
             paper=self.name,
@@ -353,8 +414,8 @@ class _Reader:
             recipe=recipe,
             measure=measure,
             version=merged.get("version"),
-            pick=self.choice(merged.get("pick", "final"), words.Pick, f"{where}.pick"),
-            scale=float(merged.get("scale", 1.0)),
+            pick=self.choice(merged.get("pick") or "final", words.Pick, f"{where}.pick"),
+            scale=1.0 if merged.get("scale") is None else float(merged["scale"]),
             hardware=merged.get("hardware"),
             why=why.strip() if why else None,
             pending=pending.strip() if pending and recipe is None else None,
@@ -370,39 +431,33 @@ class _Reader:
             return None, "=", None, None
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             raise self.fail(where, f"is {value!r}. Expected a number, a text such as '4.47 ± 0.04', or null.")
-        match = _PRINTED.match(str(value).strip())
+        match = _PRINTED.match(_as_written(value).strip())
         if match is None:
             raise self.fail(where, f"is {value!r}. Expected a figure such as 3.14, '<= 5.40' or '4.47 ± 0.04'.")
         bound, number, spread = match.groups()
         return float(number), bound or "=", spread, _decimals(number)
 
-    def spread(self, meaning: Any, printed: float | str | None, where: str) -> Spread | None:
-        if printed is None:
-            return None
+    def spread(self, meaning: Any, printed: str | None, where: str) -> Spread | None:
         meaning = self.mapping(meaning or {}, f"{where}.spread", {"value", "kind", "over", "n"})
+        kind = self.choice(meaning.get("kind", "unknown"), words.SpreadKind, f"{where}.spread.kind")
+        over = self.choice(meaning.get("over", "unknown"), words.Over, f"{where}.spread.over")
         n = meaning.get("n")
         if n is not None and (type(n) is not int or n < 1):
             raise self.fail(f"{where}.spread.n", f"is {n!r}. Expected a count, or null.")
-        return Spread(
-            float(printed),
-            self.choice(meaning.get("kind", "unknown"), words.SpreadKind, f"{where}.spread.kind"),
-            self.choice(meaning.get("over", "unknown"), words.Over, f"{where}.spread.over"),
-            n,
-            _decimals(printed) if isinstance(printed, str) else None,
-        )
+        return None if printed is None else Spread(float(printed), kind, over, n, _decimals(printed))
 
     def tolerance(self, raw: Any, value: float | None, spread: Spread | None, where: str) -> Tolerance | None:
         """Read a tolerance: `value` in the unit of the figure, `percent` of it, or a number of its `spreads`."""
         if raw is None:
             return None
-        given = self.mapping(raw, f"{where}.tolerance", {"value", "percent", "spreads", "reason"})
-        reason = self.text(given, "reason", f"{where}.tolerance")
+        given = self.mapping(raw, where, {"value", "percent", "spreads", "reason"})
+        reason = self.text(given, "reason", where)
         ways = [w for w in ("value", "percent", "spreads") if given.get(w) is not None]
         if len(ways) != 1:
-            raise self.fail(f"{where}.tolerance", "Expected one of value, percent, spreads.")
+            raise self.fail(where, "Expected one of value, percent, spreads.")
         amount = given[ways[0]]
         if isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount <= 0:
-            raise self.fail(f"{where}.tolerance.{ways[0]}", f"is {amount!r}. Expected a number above 0.")
+            raise self.fail(f"{where}.{ways[0]}", f"is {amount!r}. Expected a number above 0.")
         if ways[0] == "value":
             return Tolerance(float(amount), reason)
         one = {
@@ -411,7 +466,7 @@ class _Reader:
         }
         base = one[ways[0]]
         if base == 0:
-            raise self.fail(f"{where}.tolerance.{ways[0]}", "gives 0, which nothing can meet. Expected a value.")
+            raise self.fail(f"{where}.{ways[0]}", "gives 0, which nothing can meet. Expected a value.")
         return None if base is None else Tolerance(base * amount, reason)
 
     def recipe(self, raw: Mapping[str, Any], where: str) -> Recipe | None:
@@ -435,31 +490,31 @@ class _Reader:
         kind = self.choice(claim.get("kind"), words.ClaimKind, f"{where}.kind")
         why, pending = claim.get("why"), claim.get("pending", defaults.get("pending"))
         terms = []
-        for i, term_raw in enumerate(claim.get("terms") or []):
+        for i, term_raw in enumerate(self.sequence(claim.get("terms"), f"{where}.terms")):
             at = f"{where}.terms[{i}]"
             term = self.mapping(term_raw, at, _TERM)
             recipe = self.recipe(term, at)
             measure = self.measure(term.get("measure", claim.get("measure")), term.get("at"), at)
             if recipe is not None and measure is None:
                 raise self.fail(at, "has no measure. Expected e.g. measure: test/bpd, with at where it says {at}.")
-            x = term.get("x", i)
-            if isinstance(x, bool) or not isinstance(x, (int, float)):
-                raise self.fail(f"{at}.x", f"is {x!r}. Expected a number.")
-            terms.append(Term(self.text(term, "label", at), recipe, measure or "", float(x)))
-        least, most = {"ordering": (2, 99), "trend": (3, 99), "equivalence": (2, 2), "threshold": (1, 1)}[kind]
+            x = self.number(term.get("x", i), f"{at}.x")
+            terms.append(Term(self.text(term, "label", at), recipe, measure or "", x))
+        least, most, count = _TERMS[kind]
         if kind == "trend" and len({t.x for t in terms}) < len(terms):
             raise self.fail(f"{where}.terms", "has two terms at the same x. A trend needs different ones.")
         tested = bool(terms) and all(t.recipe for t in terms)
         if terms and not least <= len(terms) <= most:
-            raise self.fail(f"{where}.terms", f"has {len(terms)} terms. An {kind} has {least} or more, at most {most}.")
+            raise self.fail(f"{where}.terms", f"has {len(terms)}. Expected {count}, as in every {kind}.")
         if not tested and not why and not pending:
             raise self.fail(where, "has no experiments to test it. Name them, or say why not (why, pending).")
-        margin = self.tolerance(claim.get("margin"), None, None, where)
+        margin = self.tolerance(claim.get("margin"), None, None, f"{where}.margin")
+        if claim.get("margin") is not None and margin is None:
+            raise self.fail(f"{where}.margin", "is relative to nothing. Expected a value, in the unit of the measure.")
         if tested and kind == "equivalence" and margin is None:
             raise self.fail(where, "is an equivalence without a margin. Expected margin: {value: ..., reason: ...}.")
-        bound = claim.get("bound")
-        if tested and kind == "threshold" and (isinstance(bound, bool) or not isinstance(bound, (int, float))):
-            raise self.fail(f"{where}.bound", f"is {bound!r}. A threshold needs a number.")
+        bound = None if claim.get("bound") is None else self.number(claim["bound"], f"{where}.bound")
+        if tested and kind == "threshold" and bound is None:
+            raise self.fail(where, "is a threshold without a bound. Expected bound: a number.")
         return Claim(
             paper=self.name,
             id=key,
@@ -471,7 +526,7 @@ class _Reader:
             relation=self.choice(claim.get("relation", "falls"), words.Relation, f"{where}.relation"),
             direction=self.choice(claim.get("direction", "lower"), words.Direction, f"{where}.direction"),
             margin=margin,
-            bound=None if bound is None else float(bound),
+            bound=bound,
             version=claim.get("version"),
             note=str(claim.get("note") or "").strip(),
             why=why,
@@ -483,6 +538,10 @@ def _fits(value: Any, kind: type) -> bool:
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def _as_written(value: Any) -> str:
+    return value.text if isinstance(value, _Written) else str(value)
 
 
 def _decimals(text: str) -> int | None:
