@@ -178,8 +178,7 @@ def _bearing(standing: PaperStanding, table: Table, row: Row) -> list[list[str]]
         reported = target.printed + _SURE[target.sure]
         if state.ours is not None:
             rows.append([name, reported, figure(state.ours, target), state.kind + _deviating(state.deviations)])
-        elif state.standin is not None and state.standin.ours is not None:
-            standin = state.standin
+        elif (standin := state.standin) is not None and standin.ours is not None:
             verdict = f"not testable; stand-in {standin.state}{_deviating(standin.deviations)}"
             rows.append([name, reported, f"{figure(standin.ours, target)} on {standin.experiment}", verdict])
     return rows
