@@ -202,7 +202,7 @@
     const close = buttonOf("Close", () => drawer.close(), { className: "close" });
     const head = make("div", { className: "drawer-head" }, title, step("↑", "Previous row", -1, "before"), step("↓", "Next row", 1, "after"), close);
     const body = make("div", { className: "drawer-body" }, article);
-    if (cards.length) body.append(make("section", { className: "drawer-runs" }, make("h4", { textContent: `Runs (${cards.length})` }), ...cards));
+    if (cards.length) body.append(make("section", { className: "drawer-runs" }, make("h4", { textContent: `Runs (${cards.length})` }), make("div", {}, ...cards)));
     drawer.append(head, body);
     drawer.setAttribute("aria-labelledby", `${key}-h`);
     if (!drawer.open) drawer.showModal();

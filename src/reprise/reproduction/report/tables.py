@@ -9,6 +9,7 @@ from reprise.reproduction.report.markup import badge, paragraphs, plural, slug, 
 from reprise.reproduction.standing import Ours, PaperStanding, StandIn, Standing
 
 _ROOMY = 1  # so many columns of figures leave room for a column each for n, difference and verdict
+_SHORT = 24  # characters of a fact that stay in one line
 _PARTS = ("reported", "ours, 95 % interval", "n", "difference", "verdict")
 
 
@@ -44,7 +45,9 @@ def doubts(table: Table) -> str:
 
 def notes(table: Table) -> str:
     """What a reader should know of the table."""
-    return paragraphs(table.note) + doubts(table)
+    standins = any(t.standin and t.standin_measure for row in table.rows for t in row.targets.values())
+    said = "Rows marked stand-in hold figures on public data in place of private ones; they are compared with nothing."
+    return paragraphs(table.note) + (f'<p class="note">{said}</p>' if standins else "") + doubts(table)
 
 
 def _head(table: Table, roomy: bool) -> str:
@@ -90,10 +93,10 @@ def _row(paper: PaperStanding, table: Table, row: Row, roomy: bool, context: Con
     runs = words.row_runs(standings.values())
     own = [r for s in standings.values() for r in s.runs]
     kinds = " ".join(sorted({slug(s.kind) for s in standings.values()}))
-    tag = '<span class="tag">baseline</span>' if row.baseline else ""
+    tag = ' <span class="tag">baseline</span>' if row.baseline else ""
     group = f'<span class="of-group">{text(row.group)}</span>' if row.group else ""
     cells = [f'<th scope="row" class="name"><span class="label">{text(row.label)}</span>{tag}{group}</th>']
-    cells += [f"<td>{text(f)}</td>" for f in row.facts]
+    cells += [f'<td class="fact{"" if len(f) > _SHORT else " short"}">{text(f)}</td>' for f in row.facts]
     for column in table.columns:
         standing = standings.get(column.id)
         cells += _roomy(standing) if roomy else _dense(standing)
@@ -133,7 +136,7 @@ def _roomy(standing: Standing | None) -> list[str]:
     target, ours = standing.target, standing.ours
     decimals = words.digits(target)
     if ours is None:
-        middle = ['<td class="n empty">–</td>'] * 3
+        middle = ['<td class="n"></td>'] * 3
     else:
         middle = [
             f'<td class="n"{_order(ours.mean)}><b>{text(words.interval(ours, decimals, target.unit))}</b></td>',
@@ -182,7 +185,7 @@ def _standins(table: Table, row: Row, standings: dict[str, Standing], roomy: boo
         cells = [
             f'<th scope="row" class="name" colspan="{1 + len(table.facts)}"><span class="label">'
             f'<span class="tag">stand-in</span> <code>{text(name)}</code></span>'
-            '<span class="said">public data in place of private ones; compared with nothing</span></th>'
+            "</th>"
         ]
         for column in table.columns:
             standing = here.get(column.id)
