@@ -38,7 +38,7 @@ def _claim(standing: ClaimStanding, context: Context) -> str:
         + (f'<p class="tested">{text(tested)}</p>' if standing.runs or standing.p_value is not None else "")
         + facts(
             [
-                ("tested as", text(_meaning(claim))),
+                ("test", text(_meaning(claim))),
                 ("source", text(claim.source) + (f' <span class="sure">{text(sure)}</span>' if sure else "")),
                 ("not yet", text(claim.pending or "")),
                 ("why not", text(claim.why or "") if claim.why != standing.reason else ""),
