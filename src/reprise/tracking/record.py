@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from reprise.config.errors import RunError
-from reprise.tracking.files import write_json
+from reprise.tracking.files import parse_json, write_json
+from reprise.tracking.record_check import SCHEMA, STATES, check_record
 
-SCHEMA = 1
+__all__ = ["DONE", "FILE", "SCHEMA", "STATES", "RunRecord", "parse_record", "read_record"]
+
 FILE = "run.json"
-STATES = ("running", "finished", "pruned", "interrupted", "failed")
 DONE = ("finished", "pruned")  # nothing is left to run
 
 
@@ -105,26 +106,17 @@ def read_record(directory: Path) -> RunRecord:
             f"{directory} is no run directory: it has no {FILE}. Expected a folder like outputs/runs/NAME/s0-1a2b3c4d."
         )
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_bytes())
     except ValueError as error:
         raise RunError(f"{path} is not valid JSON ({error}). It was changed by hand or by the disk.") from None
     return parse_record(raw, str(path))
 
 
 def parse_record(raw: Any, where: str) -> RunRecord:
-    """Turn parsed JSON into a record, checking schema version, names and types of the fields."""
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise RunError(f"{where} has schema {found!r}. Expected {SCHEMA}.")
-    fields = {f.name: f for f in dataclasses.fields(RunRecord)}
-    if unknown := sorted(set(raw) - set(fields)):
-        raise RunError(f"{where} has unknown fields: {', '.join(unknown)}.")
-    required = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING]
-    if missing := [n for n in required if n not in raw]:
-        raise RunError(f"{where} lacks {', '.join(missing)}.")
-    for name, kind in (("config", dict), ("metrics", dict), ("sessions", list), ("seed", int), ("id", str)):
-        if name in raw and not isinstance(raw[name], kind):
-            raise RunError(f"{where}: {name} is a {type(raw[name]).__name__}. Expected {kind.__name__}.")
-    if raw.get("state", "running") not in STATES:
-        raise RunError(f"{where}: state is {raw['state']!r}. Expected one of {', '.join(STATES)}.")
+    """Turn parsed JSON into a record, checking schema version, names and types of the fields.
+
+    Raises:
+        RunError: the first thing that is wrong, by name.
+    """
+    check_record(raw, where)
     return RunRecord(**raw)
