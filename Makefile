@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c 'import sys,
 STAMP := $(VENV)/.installed
 EXTRAS ?= audio,speech,search,slurm,ray,reports,dev
 
-.PHONY: help setup system demo test test-all lint format bench wheel slurm-up slurm-down clean
+.PHONY: help setup system demo test test-all lint format bench report wheel slurm-up slurm-down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | column -t -s '|'
@@ -21,9 +21,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
-system:  ## install what the SLURM and PostgreSQL tests need (Debian or Ubuntu, as root)
+# chromium: the tests open the report's page in it
+system:  ## install what the SLURM, PostgreSQL and browser tests need (Debian or Ubuntu, as root)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge postgresql >/dev/null
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge postgresql chromium >/dev/null
 
 demo: setup  ## train a small WaveGrad on embedded speech, evaluate it, write sound and pictures (under 5 minutes)
 	$(BIN)/reprise demo
@@ -34,17 +35,21 @@ test: setup  ## fast tests: offline, on the CPU
 test-all: setup  ## all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2
 
-lint: setup  ## format, lint, types, import arrows, spelling, config files
+lint: setup  ## format, lint, types, import arrows, spelling, config and paper files, README's table
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell src tests conf docs benchmarks README.md Makefile
 	$(BIN)/reprise check --all
+	$(BIN)/reprise report --root outputs/reproduction --readme README.md --check
 
 format: setup  ## rewrite files in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+report: setup  ## the report of outputs/reproduction, and the table in the README
+	$(BIN)/reprise report --root outputs/reproduction --readme README.md
 
 bench: setup  ## measure speed; one table, ratios within one run
 	$(BIN)/python -m benchmarks

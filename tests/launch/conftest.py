@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -144,7 +145,8 @@ STAND_IN = Path(__file__).with_name("stand_in.py")
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Points of the local pool are stand_in.py instead of train.py."""
     monkeypatch.setattr("reprise.launch.local.program", lambda: [sys.executable, str(STAND_IN)])
-    monkeypatch.setenv("PYTHONPATH", str(STAND_IN.parents[2]))
+    paths = [str(STAND_IN.parents[2]), os.environ.get("PYTHONPATH")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in paths if p))
 
 
 @pytest.fixture

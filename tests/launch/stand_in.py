@@ -1,11 +1,13 @@
 """A stand-in for train.py that ends in a fraction of a second, and a driver that lets a sweep start it.
 
     python -m tests.launch.stand_in sweep WORDS...     the sweep, in a process that can be killed
+    python -m tests.launch.stand_in points FILE        run_points with the arguments that a JSON file holds
     python tests/launch/stand_in.py WORDS...           one point
 
 A point writes a valid record. Files in paths.outputs steer it: `fail-<seed>` makes it fail, `wait-<seed>` makes it wait
 until the file is gone, `die-<seed>` makes it kill itself, `refuse-<seed>` makes it end before it writes anything. Each
-start leaves a line in `starts`.
+start leaves a line in `starts`. With evaluate=true a finished point is evaluated, as train.py does it;
+`unmeasured-<seed>` makes that fail, `stopped-<seed>` makes it end as if told to.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from reprise.config.compose import compose_config
 from reprise.config.protocol import digest
 from reprise.launch.parent import follow_parent
 from reprise.tracking.provenance import source_digests
-from reprise.tracking.record import RunRecord, read_record
+from reprise.tracking.record import RunRecord, is_done, read_record
 
 
 def objective(values: dict[str, Any]) -> float:
@@ -57,6 +59,8 @@ def point(words: list[str]) -> int:
     )
     if (directory / "run.json").is_file():
         record = read_record(directory)
+    if record.state == "finished":
+        return evaluate(directory, record, values)
     record.code = {"sources": {k: v for k, v in source_digests().items() if k.startswith("reprise.tracking")}}
     record.sessions.append({"pid": os.getpid(), "host": "here", "from_step": record.iteration})
     record.state = "running"
@@ -79,6 +83,25 @@ def point(words: list[str]) -> int:
     record.add_metrics({values["monitor"]: objective(values)}, 6, {}, values["monitor"], values["monitor_mode"])
     record.iteration, record.state, record.exit_code = 6, "finished", 0
     record.cost = {"wall_seconds": 0.1}
+    record.checkpoints = [{"file": "checkpoints/step-6.ckpt", "step": 6, "sha256": "6" * 64, "roles": ["last", "best"]}]
+    record.write(directory)
+    return evaluate(directory, record, values)
+
+
+def evaluate(directory: Path, record: RunRecord, values: dict[str, Any]) -> int:
+    """Do what evaluate=true does after training."""
+    if not values["evaluate"] or is_done(record, True):
+        return 0
+    outputs, seed = Path(values["paths"]["outputs"]), values["seed"]
+    if (outputs / f"unmeasured-{seed}").exists():
+        print("error: the held-out clips are gone")
+        return 1
+    if (outputs / f"stopped-{seed}").exists():
+        return 75
+    folder = directory / "evaluations" / "e1"
+    folder.mkdir(parents=True)
+    result = {"folder": "evaluations/e1", "sha256": "6" * 64, "weights": "raw", "changes": {}, "metrics": {}}
+    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     record.write(directory)
     return 0
 
@@ -95,11 +118,10 @@ def staged(stage_code: Callable[[], Path | None]) -> Callable[[], Path | None]:
     return stage
 
 
-def sweep(words: list[str]) -> int:
-    """Run a sweep whose points are the stand-in."""
+def pretend() -> None:
+    """Let the points of every launcher be the stand-in."""
     import reprise.launch.local
     import reprise.launch.slurm
-    from reprise.cli.main import main
     from reprise.launch import ray_place
 
     ray_place.stage_code = staged(ray_place.stage_code)
@@ -107,8 +129,24 @@ def sweep(words: list[str]) -> int:
         place.program = lambda: [sys.executable, __file__]  # type: ignore[attr-defined]
     slurm: Any = reprise.launch.slurm
     slurm._POLL_SECONDS, slurm._CONFIRM_SECONDS, slurm._LETTING_GO_SECONDS = 0.3, 0.6, 3.0
+
+
+def sweep(words: list[str]) -> int:
+    """Run a sweep whose points are the stand-in."""
+    from reprise.cli.main import main
+
+    pretend()
     return main(["train", "-m", *words])
 
 
+def points(file: str) -> int:
+    """Run a list of points that are the stand-in."""
+    from reprise.launch.points import run_points
+
+    pretend()
+    return run_points(**json.loads(Path(file).read_text(encoding="utf-8"))).exit_code
+
+
 if __name__ == "__main__":
-    sys.exit(sweep(sys.argv[2:]) if sys.argv[1] == "sweep" else point(sys.argv[1:]))
+    kinds: dict[str, Callable[[], int]] = {"sweep": lambda: sweep(sys.argv[2:]), "points": lambda: points(sys.argv[2])}
+    sys.exit(kinds.get(sys.argv[1], lambda: point(sys.argv[1:]))())

@@ -151,24 +151,12 @@ def test_patches_keep_harmless_code() -> None:
     assert provenance.redact('API_KEY = "abc123"', code=True) == 'API_KEY = "***"'
 
 
-def test_source_digest_sees_code_and_not_its_dress(tmp_path: Path) -> None:
-    def digest(text: str) -> str:
-        (tmp_path / "a.py").write_text(text, encoding="utf-8")
-        return provenance.source_digest(tmp_path / "a.py")
-
-    base = digest("def f(x):\n    return x + 1\n")
-    assert digest("# why\ndef f( x ):\n\n    return (x\n    + 1)\n") != base  # parentheses are code
-    assert digest("# why\ndef f( x ):  # what\n\n        return x+1\n") == base
-    assert digest("def f(x):\n    return x + 2\n") != base
-    assert digest("def f(x):\n    pass\nreturn x + 1\n") != base
-
-
 def test_source_digests_cover_what_was_imported() -> None:
     import reprise.diffusion.schedules
 
     digests = provenance.source_digests()
     assert reprise.diffusion.schedules.__name__ in digests
-    assert not any(name.startswith("reprise.cli") for name in digests)
+    assert not any(name.startswith(("reprise.cli", "reprise.launch", "reprise.reproduction")) for name in digests)
 
 
 def test_wandb_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

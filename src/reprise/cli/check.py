@@ -6,10 +6,12 @@ import sys
 
 USAGE = """
 usage: reprise check [key=value ...]
+       reprise check --papers
        reprise check --all
 
 Composes and checks a config without building anything: keys, types, choices, mandatory values, targets.
---all does it for every model, every arch of it, every experiment, and every search space of conf/sweep.
+--papers checks the figures and claims in conf/paper: sources, tolerances, experiments, measures.
+--all does it for every model, every arch of it, every experiment, every search space of conf/sweep, and the papers.
 """
 
 
@@ -17,14 +19,38 @@ def run(arguments: list[str]) -> int:
     """Check one config or all."""
     from reprise.cli.common import compose_checked, protocol_deviations
 
+    if arguments == ["--papers"]:
+        return _check_papers()
     if "--all" in arguments:
-        return _check_all([a for a in arguments if a != "--all"])
+        return max(_check_all([a for a in arguments if a != "--all"]), _check_papers())
     composed = compose_checked(arguments)
     chosen = ", ".join(f"{k}={v}" for k, v in composed.choices.items() if v and k != "local")
     print(f"ok: {chosen}")
     for deviation in protocol_deviations(composed):
         print(f"  deviates: {deviation['key']} is {deviation['run']}, the experiment has {deviation['protocol']}")
     return 0
+
+
+def _check_papers() -> int:
+    """Check every paper; all errors are said, not only the first."""
+    from reprise.config.errors import ConfigError
+    from reprise.reproduction.papers import check_paper, paper_names
+
+    failures, names = 0, paper_names()
+    for name in names:
+        try:
+            paper = check_paper(name)
+        except ConfigError as error:
+            failures += 1
+            print(error, file=sys.stderr)
+            continue
+        own = [t for t in paper.targets if not t.quoted]
+        print(
+            f"{name}: {len(own)} targets ({sum(t.runnable for t in own)} runnable), "
+            f"{len(paper.targets) - len(own)} quoted figures, {len(paper.claims)} claims"
+        )
+    print(f"{len(names) - failures} of {len(names)} papers are right")
+    return 2 if failures else 0
 
 
 def _check_all(extra: list[str]) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reprise.config.compose import Composed
 from reprise.config.errors import ConfigError, suggest
+
+if TYPE_CHECKING:
+    from reprise.reproduction.standing import PaperStanding
 
 
 def compose_checked(overrides: Sequence[str]) -> Composed:
@@ -70,17 +73,54 @@ def key_values(words: Sequence[str]) -> dict[str, Any]:
     return {k: _unquoted(v) for k, v in found.items()}
 
 
+def defaults_of(verb: str) -> dict[str, Any]:
+    """Read conf/VERB.yaml: the settings of a verb with their defaults."""
+    import yaml
+
+    from reprise.config.paths import conf_dir
+
+    found: dict[str, Any] = yaml.safe_load((conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8"))
+    return found
+
+
+def without_dashes(words: Sequence[str], verb: str) -> list[str]:
+    """Turn `--name value`, `--name=value` and `--flag` into `name=value` words of conf/VERB.yaml.
+
+    Raises:
+        ConfigError: there is no such option, or its value is missing.
+    """
+    defaults = defaults_of(verb)
+    found, left = [], list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):
+            found.append(word)
+            continue
+        option, equals, value = word.partition("=")
+        name = option.removeprefix("--").replace("-", "_")
+        if name not in defaults:
+            raise ConfigError(f"there is no option {option}. {suggest(option, [_option(n) for n in defaults])}")
+        if not equals and isinstance(defaults[name], bool):
+            value = "true"
+        elif not equals:
+            if not left or left[0].startswith("--"):
+                raise ConfigError(f"{option} lacks its value. Expected e.g. {option} {defaults[name] or 'VALUE'}.")
+            value = left.pop(0)
+        found.append(f"{name}={value}")
+    return found
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def settings_for(verb: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split given values into those of conf/VERB.yaml (with its defaults and types) and the rest.
 
     Raises:
         ConfigError: a value is not of the default's type.
     """
-    import yaml
-
-    from reprise.config.paths import conf_dir
-
-    defaults = yaml.safe_load((conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8"))
+    defaults = defaults_of(verb)
     settings = dict(defaults)
     for key, value in given.items():
         if key not in defaults:
@@ -139,3 +179,28 @@ def format_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "null" if value is None else str(value)
+
+
+def standing_of(names: Sequence[str], root: str | None) -> list[PaperStanding]:
+    """Where papers stand by the runs below a root.
+
+    Args:
+        names: of papers.
+        root: folder with runs; None for paths.outputs of conf/report.yaml, which need not be there.
+
+    Raises:
+        RunError: a folder that was given is not there.
+    """
+    from reprise.config.errors import RunError
+    from reprise.reproduction.assess import assess
+    from reprise.reproduction.estimate import Estimator
+    from reprise.reproduction.evidence import Evidence
+    from reprise.reproduction.ledger import read_ledger
+    from reprise.reproduction.papers import read_papers
+
+    folder = Path(root or defaults_of("report")["root"]).expanduser()
+    if root is not None and not folder.is_dir():
+        raise RunError(f"{folder} is no folder. Expected one with run directories.")
+    ledger = read_ledger(folder)
+    papers = read_papers(names)
+    return assess(papers, Evidence(ledger, papers), Estimator(ledger))

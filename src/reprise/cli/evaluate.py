@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,19 @@ Measures a run's checkpoint on its held-out data, exactly, and adds the result t
   samples=2                 samples written per row
   any.key=value             changes the run's own config for this evaluation, e.g.
                             model.evaluation_schedules=[manual6,fibonacci25] data.limit_test=4
+
+`python train.py ... evaluate=true` does it once after training, without changes.
 """
 
 
 def run(arguments: list[str]) -> int:
     """Evaluate and print the metrics as a table."""
     from reprise.cli.common import apply_to, key_values, run_directory, settings_for
+    from reprise.launch.parent import follow_parent
     from reprise.tracking.directory import read_config
     from reprise.tracking.record import read_record
 
+    follow_parent(signal.SIGKILL)  # there is nothing to save, and a long batch does not heed SIGTERM
     directory, words = run_directory(arguments, "reprise evaluate RUN_DIR [key=value ...]")
     read_record(directory)
     values = read_config(directory)

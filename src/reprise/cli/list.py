@@ -6,6 +6,8 @@ USAGE = """
 usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets|sweeps|launchers]
 
 Lists what can be chosen, with the first line of each file's comment. Without a word: models, data, experiments.
+Of papers it says how many figures they report, how many of these an experiment yields, and their verdicts by the runs
+below outputs.
 """
 
 GROUPS = {
@@ -49,11 +51,11 @@ def _choices(group: str) -> list[tuple[str, str]]:
 
 
 def _papers() -> list[tuple[str, str]]:
+    from reprise.cli.common import standing_of
     from reprise.config.compose import group_choices
+    from reprise.reproduction.terminal import counts_line
 
-    names = sorted({e.partition("/")[0] for e in group_choices("experiment")})
-    rows = {n: sum(e.startswith(f"{n}/") for e in group_choices("experiment")) for n in names}
-    return [(n, f"{rows[n]} experiments: reprise list experiments") for n in names]
+    return [(s.paper.name, counts_line(s)) for s in standing_of(group_choices("paper"), None)]
 
 
 def summary(path: object) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 USAGE = """
-usage: reprise show PAPER/ROW
+usage: reprise show PAPER [--root outputs]
+       reprise show PAPER/ROW
        reprise show RUN_DIR
        reprise show SWEEP_DIR
 
-Shows an experiment (its protocol with sources), a run (state, metrics, deviations, cost, evidence) or a sweep (state
-and objective of each point, what failed and how to run it again).
+Shows a paper (its tables as printed, with the state of each row beside it, judged by the runs below the root), an
+experiment (its protocol with sources), a run (state, metrics, deviations, cost, evidence) or a sweep (state and
+objective of each point, what failed and how to run it again).
 """
 
 
@@ -19,10 +21,15 @@ def run(arguments: list[str]) -> int:
     from reprise.config.compose import group_choices
     from reprise.config.errors import ConfigError, suggest
 
-    if len(arguments) != 1:
-        raise ConfigError("one name is needed: reprise show PAPER/ROW, RUN_DIR or SWEEP_DIR")
-    name = arguments[0]
-    experiments = group_choices("experiment")
+    root, words = _root(arguments)
+    if len(words) != 1:
+        raise ConfigError("one name is needed: reprise show PAPER, PAPER/ROW, RUN_DIR or SWEEP_DIR")
+    name = words[0]
+    experiments, papers = group_choices("experiment"), group_choices("paper")
+    if name in papers:
+        return _show_paper(name, root)
+    if root is not None:
+        raise ConfigError("--root goes with a paper: its rows are judged by the runs below the root.")
     if name in experiments:
         return _show_experiment(name)
     folder = Path(name).expanduser()
@@ -30,7 +37,33 @@ def run(arguments: list[str]) -> int:
         return _show_sweep(folder)
     if folder.is_dir():
         return _show_run(folder)
-    raise ConfigError(f"{name!r} is no experiment, run directory or sweep directory. {suggest(name, experiments)}")
+    raise ConfigError(
+        f"{name!r} is no paper, experiment, run directory or sweep directory. {suggest(name, [*papers, *experiments])}"
+    )
+
+
+def _root(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Take --root out of the words."""
+    from reprise.config.errors import ConfigError
+
+    words = list(arguments)
+    for i, word in enumerate(words):
+        if word == "--root":
+            if i + 1 == len(words):
+                raise ConfigError("--root lacks its value. Expected e.g. --root outputs.")
+            return words[i + 1], [*words[:i], *words[i + 2 :]]
+        if word.startswith("--root="):
+            return word.partition("=")[2], [*words[:i], *words[i + 1 :]]
+    return None, words
+
+
+def _show_paper(name: str, root: str | None) -> int:
+    from reprise.cli.common import standing_of
+    from reprise.reproduction.terminal import print_paper
+
+    (standing,) = standing_of([name], root)
+    print_paper(standing)
+    return 0
 
 
 def _show_experiment(name: str) -> int:

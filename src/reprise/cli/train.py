@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 OWN_SWEEPERS = ("grid", "optuna")
 USAGE = """
@@ -23,6 +24,7 @@ Trains a model and keeps the evidence in a run directory below outputs/runs.
   experiment=PAPER/ROW      one row of a paper's table, exactly as the paper describes it
   callbacks=ema             add an exponential moving average of the weights
   logger=wandb|csv|none     W&B is offline by itself when there is no key
+  evaluate=true             then measure the best checkpoint on held-out data, as `reprise evaluate RUN_DIR` does
   seed=0                    seed of every random draw
   any.key=value             any value of the composed config
 
@@ -87,7 +89,7 @@ def _train(overrides: list[str]) -> int:
     from reprise.training.fit import start
 
     directory = start(composed.values, composed.choices, list(overrides), deviations, _announce)
-    return _report(directory)
+    return _complete(directory, composed.values)
 
 
 def _resume(directory: Path, words: list[str]) -> int:
@@ -101,7 +103,17 @@ def _resume(directory: Path, words: list[str]) -> int:
         values = apply_to(values, changes, f"the config of {directory}")
     from reprise.training.fit import resume
 
-    return _report(resume(directory, values, _announce))
+    return _complete(resume(directory, values, _announce), values)
+
+
+def _complete(directory: Path, values: dict[str, Any]) -> int:
+    """Say how a run ended, and evaluate it where its config asks for that."""
+    _report(directory)
+    if not values["evaluate"]:
+        return 0
+    from reprise.launch.evaluation import evaluate_after
+
+    return evaluate_after(directory)
 
 
 def _multirun(words: list[str]) -> int:
@@ -153,7 +165,7 @@ def _announce(directory: Path) -> None:
     print(f"run directory: {directory}", file=sys.stderr, flush=True)
 
 
-def _report(directory: Path) -> int:
+def _report(directory: Path) -> None:
     from reprise.tracking.record import read_record
 
     record = read_record(directory)
@@ -166,7 +178,6 @@ def _report(directory: Path) -> int:
     if record.deviations:
         base = record.experiment or "its first config"
         print(f"  {len(record.deviations)} deviations from {base}: reprise show {directory}")
-    return 0
 
 
 def _hydra(arguments: list[str]) -> int:

@@ -32,6 +32,7 @@ HARDWARE_KEYS = (
     "model.tile_frames",
     "model.tile_batch",
     "compile",
+    "evaluate",
     "tags",
     "allow",
     "resume",

@@ -33,6 +33,7 @@ class Book:
         self.directory = directory
         self.head = {"schema": SCHEMA, **head}
         self.points: list[Point] = []
+        self.aside: list[Point] = []  # begun, and not wanted now; when they are again, they go on where they were
         self._next = 0.0
         self._lock = FileLock(directory / ".lock")
 
@@ -69,6 +70,7 @@ class Book:
         if self.path.is_file():
             raw = read_book(self.directory)
             self.points = [Point.from_json(p) for p in raw["points"]]
+            self.aside = [Point.from_json(p) for p in raw.get("aside", ())]
             self.head = {**raw, **self.head, "started": raw.get("started")}
         self.head |= {"pid": os.getpid(), "host": socket.gethostname(), "started": self.head.get("started") or _now()}
 
@@ -83,7 +85,8 @@ class Book:
         if not now and begin < self._next:
             return
         points = [p.to_json() for p in sorted(self.points, key=lambda p: p.index)]
-        write_json(self.path, {**self.head, "updated": _now(), "points": points})
+        aside = [p.to_json() for p in self.aside]
+        write_json(self.path, {**self.head, "updated": _now(), "points": points, "aside": aside})
         end = time.monotonic()
         self._next = end + (end - begin) / _SHARE
 

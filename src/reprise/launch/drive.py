@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
@@ -13,9 +14,8 @@ from reprise.launch.book import Book
 from reprise.launch.plan import read_outcome
 from reprise.launch.point import DONE, Point
 from reprise.tracking.abandoned import close_abandoned
-from reprise.tracking.record import FILE, read_record
+from reprise.tracking.record import FILE, is_done, read_record
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = (0.005, 0.25)  # right after something happened, and when nothing does
 _PROGRESS_SECONDS = 2.0
 _LOCK_SECONDS = 3.0  # a surviving rank of the point may be closing the record itself
@@ -103,14 +103,19 @@ class View(Protocol):
 
 
 class Stop:
-    """Notes Ctrl-C and SIGTERM instead of obeying them at once."""
+    """Notes Ctrl-C and SIGTERM instead of obeying them at once.
 
-    def __init__(self) -> None:
+    Args:
+        numbers: of the signals.
+    """
+
+    def __init__(self, numbers: Sequence[int] = (signal.SIGINT, signal.SIGTERM)) -> None:
         self.signals: list[int] = []
+        self._numbers = numbers
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stop:
-        for number in _SIGNALS:
+        for number in self._numbers:
             try:
                 self._before[number] = signal.signal(number, self._note)
             except ValueError:  # not in the main thread: the caller deals with signals
@@ -151,7 +156,7 @@ def drive(place: Place, source: Source, book: Book, view: View, group: str | Non
                     held = source.next()
                 if held is None:
                     break
-                if _settled(held):
+                if settled(held):
                     source.ended(held)
                     held = None
                     continue
@@ -225,8 +230,11 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
             close_abandoned(point.directory, why, pid=point.placement.get("pid"), patience=_LOCK_SECONDS)
             point.state, point.error = ("interrupted", None) if stopped else ("failed", why)
             return
-        if record.state in DONE and end.code in (0, None):
+        if is_done(record, point.evaluate) and end.code in (0, None):
             point.state, point.error = record.state, None  # type: ignore[assignment]
+            return
+        if record.state == "finished" and end.code == Interrupted.exit_code:  # it was asked to stop while evaluating
+            point.state, point.error = "interrupted", end.reason
             return
         # without a session of its own, it was an earlier start that was interrupted, and this one did not get as far
         if record.state == "interrupted" and len(record.sessions) > point.sessions_before:
@@ -237,6 +245,8 @@ def conclude(point: Point, end: End, stopped: bool = False) -> None:
         return
     said = record.error if record is not None and record.state == "failed" else None
     complaint, last = _last_words(point)
+    if record is not None and record.state == "finished" and end.code == 0:
+        complaint = "its training is finished, but its best checkpoint was not evaluated"
     point.state = "failed"
     point.error = complaint or end.reason or said or last or describe(end.code)
 
@@ -250,8 +260,8 @@ def describe(code: int | None) -> str:
     return f"ended with code {code}"
 
 
-def _settled(point: Point) -> bool:
-    """Whether a point's run is done already, by whoever."""
+def settled(point: Point) -> bool:
+    """Whether a point's run is done already, by whoever; notes how it went."""
     if point.state in DONE:
         return True
     if not (point.directory / FILE).is_file():
@@ -260,7 +270,7 @@ def _settled(point: Point) -> bool:
         record = read_record(point.directory)
     except UserError:
         return False  # the point itself will say what is wrong with it
-    if record.state not in DONE or record.config_digest != point.digest:
+    if not is_done(record, point.evaluate) or record.config_digest != point.digest:
         return False
     read_outcome(point, record)
     point.state, point.error = record.state, None  # type: ignore[assignment]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,6 +12,7 @@ from omegaconf import DictConfig
 from reprise.config.compose import group_choices
 from reprise.config.errors import ConfigError, suggest
 from reprise.launch.book import Book
+from reprise.launch.drive import Place, settled
 from reprise.launch.outcome import Outcome
 from reprise.launch.plan import Planner, sweep_words
 from reprise.launch.point import DONE, Point
@@ -114,6 +117,38 @@ def place_points(planner: Planner, planned: Sequence[Point], earlier: Sequence[P
     return points
 
 
+def run_batch(
+    place: Place, planner: Planner, planned: Sequence[Point], directory: Path, sweeper: str, keep: bool = False
+) -> Outcome:
+    """Run points that are planned, and what is left of them when a sweep goes on.
+
+    Args:
+        place: where they run.
+        planner: gives them their directories.
+        planned: the points, each with words of its own.
+        directory: of the sweep.
+        sweeper: what chose them, for the books.
+        keep: points of an earlier start that are not among these stay in the books: as they are if they are done, aside
+            if they are not.
+    """
+    book = Book(directory, {"sweeper": sweeper, "launcher": place.name})
+    book.open(exclusive=True)
+    earlier = [*book.points, *book.aside]
+    points = place_points(planner, planned, earlier)
+    kept: list[Point] = []
+    if keep:
+        wanted = {p.overrides for p in points}
+        others = [p for p in earlier if p.overrides not in wanted]
+        kept = [p for p in others if settled(p)]
+        book.aside = [p for p in others if p not in kept]
+        numbers = {p.overrides: p.index for p in earlier}  # each is for one point, for good
+        free = itertools.count(1 + max(numbers.values(), default=-1))
+        for point in points:
+            point.index = numbers[point.overrides] if point.overrides in numbers else next(free)
+    book.points = [*kept, *points]
+    return run_source(place, GridSource(points), book, lambda: finish_grid(book))
+
+
 def sweep(config: DictConfig, launcher: Any, params: dict[str, Any], words: Sequence[str]) -> Outcome:
     """Run the sweep of a command line.
 
@@ -127,7 +162,4 @@ def sweep(config: DictConfig, launcher: Any, params: dict[str, Any], words: Sequ
     batch = combinations(words, params)
     directory = sweep_directory(config, batch)
     planned = plan_points(planner, batch)
-    book = Book(directory, {"sweeper": "grid", "launcher": place.name})
-    book.open(exclusive=True)
-    book.points = place_points(planner, planned, book.points)
-    return run_source(place, GridSource(book.points), book, lambda: finish_grid(book))
+    return run_batch(place, planner, planned, directory, "grid")

@@ -17,7 +17,7 @@ from reprise.config.protocol import digest
 from reprise.launch.point import Point
 from reprise.tracking import directory as directories
 from reprise.tracking.provenance import changed_sources
-from reprise.tracking.record import RunRecord, read_record
+from reprise.tracking.record import RunRecord, is_done, read_record
 
 # Words that say how a sweep goes; a point must not carry them on.
 _SWEEP_WORDS = ("hydra/", "hydra.", "sweep=", "+sweep=")
@@ -27,7 +27,8 @@ class Planner:
     """Turns override lists into points.
 
     Args:
-        reuse: a finished run with the same config, seed and code counts as a point's result.
+        reuse: a finished run with the same config, seed and code counts as a point's result; where only its evaluation
+            is missing, that is what is left to run.
     """
 
     def __init__(self, reuse: bool = True) -> None:
@@ -74,19 +75,23 @@ class Planner:
             max_steps=steps if isinstance(steps, int) and steps > 0 else None,
             trainer=values["trainer"],
             logs_to_wandb="group" in wandb,
+            evaluate=values["evaluate"],
         )
 
     def place(self, point: Point) -> None:
-        """Give a point its run directory: that of a finished run of the same, or a new one."""
+        """Give a point its run directory: that of a finished run of the same, evaluated or not, or a new one."""
         found = self._finished(point) if self.reuse else None
         if found is None:
             point.directory = directories.claim(point.outputs, point.name, point.seed, point.digest)
             return
         directory, record = found
-        point.directory, point.reused, point.state = directory, True, "finished"
-        read_outcome(point, record)
+        point.directory, point.reused = directory, True
+        if is_done(record, point.evaluate):
+            point.state = "finished"
+            read_outcome(point, record)
 
     def _finished(self, point: Point) -> tuple[Path, RunRecord] | None:
+        trained = None
         for directory in directories.claimed(point.outputs, point.name, point.seed, point.digest):
             try:
                 record = read_record(directory)
@@ -95,8 +100,10 @@ class Planner:
             if record.state != "finished" or record.config_digest != point.digest or changed_sources(record.code):
                 continue
             if _comparable(record.config) == _comparable(self._composer.compose(point.overrides).values):
-                return directory, record
-        return None
+                if is_done(record, point.evaluate):
+                    return directory, record
+                trained = trained or (directory, record)
+        return trained
 
 
 def run_name(composed: Composed) -> str:
@@ -129,7 +136,7 @@ def _finite(value: Any) -> float | None:
 
 def _comparable(values: dict[str, Any]) -> dict[str, Any]:
     """A config without what has nothing to do with what was run: folders, logging, tags."""
-    kept = {k: v for k, v in values.items() if k not in ("paths", "logger", "tags", "resume")}
+    kept = {k: v for k, v in values.items() if k not in ("paths", "logger", "tags", "resume", "evaluate")}
     kept["callbacks"] = {k: v for k, v in values["callbacks"].items() if k not in ("progress", "pruning")}
     kept["trainer"] = {k: v for k, v in values["trainer"].items() if k != "enable_progress_bar"}
     return kept

@@ -29,6 +29,7 @@ class Point:
         name, seed, digest: identity of the run.
         monitor, mode: the metric that decides which checkpoint is best, and whether `min` or `max` of it.
         max_steps: iterations it will do; None where time or epochs decide.
+        evaluate: it is done only when its best checkpoint has been evaluated, too.
         trainer: the trainer's part of the config: devices, nodes, strategy.
         logs_to_wandb: whether it has a W&B logger.
         state: waiting, running, finished, pruned, interrupted or failed.
@@ -66,6 +67,7 @@ class Point:
     placement: dict[str, Any] = field(default_factory=dict)
     log_from: int = field(default=0, repr=False)
     sessions_before: int = field(default=-1, repr=False)
+    evaluate: bool = False
     environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,15 +19,15 @@ from reprise.config.errors import RunError
 from reprise.reproduction.entry import Entry, Evaluation, Measured
 from reprise.reproduction.walk import find_records
 from reprise.tracking.files import parse_json
-from reprise.tracking.provenance import Sources
+from reprise.tracking.provenance import changed_sources
 from reprise.tracking.record import FILE, RunRecord, parse_record
 from reprise.tracking.record_check import check_evaluation
 
-IMPORTED = "imported.json"
+ORIGIN = "imported.json"  # beside a record that was imported: where from
 _RESULT = "result.json"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ledger:
     """What was read.
 
@@ -37,9 +38,9 @@ class Ledger:
         protocols: of each digest, the protocol part of the config by dotted key.
     """
 
-    entries: tuple[Entry, ...] = ()
-    rejected: tuple[tuple[Path, str], ...] = ()
-    set_aside: tuple[Entry, ...] = ()
+    entries: list[Entry] = field(default_factory=list)
+    rejected: list[tuple[str, str]] = field(default_factory=list)
+    set_aside: list[Entry] = field(default_factory=list)
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -48,7 +49,8 @@ def read_ledger(root: Path | Sequence[Path]) -> Ledger:
 
     A record that is broken is named in `rejected` and hides no other one; a folder that is not there has no records.
     Of several runs with the same protocol and seed one counts: code that is unchanged before code that has changed
-    since, finished before anything else, then the one that was begun last. What they measured plays no part.
+    since, finished before anything else, evaluated before not, then the one that was begun last. What they measured
+    plays no part.
     """
     roots = [root] if isinstance(root, Path) else list(root)
     reader = _Reader()
@@ -60,9 +62,9 @@ def read_ledger(root: Path | Sequence[Path]) -> Ledger:
                 reader.reject(Path(directory, FILE), str(error))
     counting, aside = _choose(reader.entries)
     return Ledger(
-        entries=tuple(sorted(counting, key=_order)),
-        rejected=tuple(sorted(reader.rejected)),
-        set_aside=tuple(sorted(aside, key=_order)),
+        entries=sorted(counting, key=_order),
+        rejected=sorted(reader.rejected),
+        set_aside=sorted(aside, key=_order),
         protocols=reader.protocols,
     )
 
@@ -95,15 +97,10 @@ def _when(text: str) -> datetime:
 def _choose(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     """Split runs into those that count and re-runs of these."""
 
-    def rank(entry: Entry) -> tuple[bool, bool, datetime, bool, str]:
+    def rank(entry: Entry) -> tuple[bool, bool, bool, datetime, bool, str]:
+        whole = not entry.changed, entry.state == "finished", bool(entry.evaluations)
         # of a run and its import, the run
-        return (
-            not entry.changed,
-            entry.state == "finished",
-            _when(entry.begun),
-            entry.imported is None,
-            str(entry.directory),
-        )
+        return *whole, _when(entry.begun), entry.imported is None, str(entry.directory)
 
     groups: dict[tuple[str, int], list[Entry]] = {}
     for entry in entries:
@@ -121,14 +118,14 @@ class _Reader:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.rejected: list[tuple[Path, str]] = []
+        self.rejected: list[tuple[str, str]] = []
         self.protocols: dict[str, dict[str, Any]] = {}
-        self._digests: dict[tuple[int, bytes], str] = {}
+        self._digests: dict[bytes, str] = {}
         self._shared: dict[bytes, Any] = {}
-        self._sources = Sources()
+        self._changed: dict[bytes, tuple[str, ...]] = {}
 
     def reject(self, path: Path, why: str) -> None:
-        self.rejected.append((path, why))
+        self.rejected.append((str(path), why))
 
     def read(self, directory: str, content: bytes) -> None:
         """Read one record.
@@ -154,7 +151,7 @@ class _Reader:
                 iteration=record.iteration,
                 weights=record.weights,
                 code={**record.code, "sources": self.shared(sources)},
-                changed=self._sources.changed(sources),
+                changed=self.changed(sources),
                 environment=self.shared(record.environment),
                 data=self.shared(record.data),
                 cost=_numbers(record.cost),
@@ -169,15 +166,20 @@ class _Reader:
         """The first of all equal values, so that thousands of records of one machine take the memory of one."""
         return self._shared.setdefault(_bytes(value), value)
 
+    def changed(self, sources: dict[str, str]) -> tuple[str, ...]:
+        """Modules whose source is another now; thousands of records depend on the same few states of the code."""
+        key = _bytes(sources)
+        if key not in self._changed:
+            self._changed[key] = tuple(changed_sources({"sources": sources}))
+        return self._changed[key]
+
     def digest(self, record: RunRecord) -> str:
         """Digest of the protocol that a run followed; its protocol part is kept.
 
         It is worked out here rather than believed: other versions may have counted other keys as protocol.
         """
-        # hardware alone says where a run was, so leaving it out here makes the runs of one protocol look alike
-        config = {k: v for k, v in record.config.items() if not protocol.is_hardware(k)}
         stages = [d for d in record.deviations if d.get("from_step", 0) > 0]
-        key = record.seed, _bytes([config, record.config.get("seed"), stages])
+        key = _bytes([_without_seed(record.config), stages])
         if key not in self._digests:
             try:
                 leaves = with_stages(protocol.protocol_values(record.config), stages)
@@ -210,7 +212,7 @@ class _Reader:
 
     def origin(self, directory: str) -> str | None:
         """Where an imported record comes from."""
-        path = f"{directory}/{IMPORTED}"
+        path = f"{directory}/{ORIGIN}"
         if not os.path.exists(path):
             return None
         try:
@@ -218,7 +220,7 @@ class _Reader:
         except (ValueError, OSError) as error:
             self.reject(Path(path), f"cannot be read: {error}")
             return "unknown"
-        origin = raw.get("origin") if isinstance(raw, dict) else None
+        origin = raw.get("from") if isinstance(raw, dict) else None
         return origin if isinstance(origin, str) else "unknown"
 
 
@@ -249,6 +251,16 @@ def _bytes(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError:  # an integer of more than 64 bits
         return repr(value).encode("utf-8", "backslashreplace")
+
+
+def _without_seed(config: dict[str, Any]) -> str:
+    """A config as text that is the same for all seeds, and wherever its run lies."""
+    text = _bytes({k: v for k, v in config.items() if not protocol.is_hardware(k)}).decode()
+    seed = config.get("seed")
+    if type(seed) is not int or "[{" in text or ",{" in text:  # a list is one value, whatever is in it
+        return text
+    # quotes inside a value are escaped, so what is found is a key; `protocol_values` leaves the same keys out
+    return re.sub(rf'"seed":{seed}(?=[,}}])', '"seed":_', text)
 
 
 def _folders(path: str) -> list[str]:

@@ -24,12 +24,14 @@ class Spread:
         kind: standard deviation, standard error, 95 % interval, an interval of unstated level, or not stated.
         over: what it is the spread of.
         n: how many of these; None where not stated.
+        digits: decimals the paper prints, where they are not those of the value.
     """
 
     value: float
     kind: SpreadKind = "unknown"
     over: Over = "unknown"
     n: int | None = None
+    digits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Target:
         pending: why no experiment of this version yields it, although one could.
         standin: an experiment on public data that comes nearest.
         standin_measure: its measure.
+        blank: what the paper prints where it has no figure, e.g. a dash for training that diverged; "" elsewhere.
     """
 
     paper: str
@@ -135,6 +138,7 @@ class Target:
     pending: str | None = None
     standin: Recipe | None = None
     standin_measure: str | None = None
+    blank: str = ""
 
     @property
     def id(self) -> str:
@@ -155,9 +159,13 @@ class Target:
     def printed(self) -> str:
         """The figure as the paper prints it, `not recovered` where there is none."""
         if self.value is None:
-            return "not recovered"
+            return self.blank or "not recovered"
         text = number(self.value, self.digits)
-        spread = f" ± {number(self.spread.value, self.digits)}" if self.spread else ""
+        spread = ""
+        if self.spread:
+            spread = (
+                f" ± {number(self.spread.value, self.digits if self.spread.digits is None else self.spread.digits)}"
+            )
         return (
             f"{'' if self.bound == '=' else {'<=': '≤ ', '>=': '≥ ', '~': '≈ '}[self.bound]}{text}{spread}{self.unit}"
         )

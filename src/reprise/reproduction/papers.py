@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, get_args
 
 import yaml
 
-from reprise.config.compose import group_choices
+from reprise.config.compose import group_choices, read_choice
 from reprise.config.errors import ConfigError, suggest
 from reprise.config.paths import conf_dir, show_path
 from reprise.reproduction import paper as words
@@ -55,8 +54,9 @@ _INHERITED = {
     "standin": str,
     "standin_at": str,
     "unrecovered": str,
+    "blank": str,
 }
-_COLUMN = {"label", *_INHERITED}
+_COLUMN = {"label", "baseline", *_INHERITED}
 _TABLE = {"title", "printed", "note", "facts", "columns", "rows", *_INHERITED}
 _ROW = {"label", "group", "baseline", "note", "facts", "values", *_INHERITED}
 _CELL = {"value", "bound", "note", *_INHERITED}
@@ -91,13 +91,8 @@ _Loader.add_constructor(
 
 
 def paper_names() -> list[str]:
-    """Names of the papers in conf/paper."""
-    return sorted(p.stem for p in (conf_dir() / "paper").glob("*.yaml"))
-
-
-@functools.lru_cache(maxsize=64)
-def _read(path: Path, changed_at: int) -> Paper:
-    return parse_paper(path)
+    """Names of the papers in conf/paper, those that other packages add included."""
+    return group_choices("paper")
 
 
 def read_paper(name: str) -> Paper:
@@ -109,7 +104,9 @@ def read_paper(name: str) -> Paper:
     if name not in (names := paper_names()):
         raise ConfigError(f"there is no paper {name!r}. {suggest(name, names)}")
     path = conf_dir() / "paper" / f"{name}.yaml"
-    return _read(path, path.stat().st_mtime_ns)
+    if path.is_file():
+        return parse_paper(path)
+    return _Reader(name, f"paper/{name}.yaml of another package").paper(read_choice("paper", name))
 
 
 def read_papers(names: Iterable[str] | None = None) -> list[Paper]:
@@ -204,9 +201,9 @@ class _Reader:
             self.claim(key, value, defaults)
             for key, value in (self.items(head["claims"], "claims") if head.get("claims") else [])
         )
-        url = head.get("url") or (f"https://arxiv.org/abs/{arxiv}" if arxiv else None)
-        if url is not None and not str(url).startswith("https://"):
-            raise self.fail("url", f"is {url!r}. Expected https://...")
+        home = head.get("url") or (f"https://arxiv.org/abs/{arxiv}" if arxiv else None)
+        if home is not None and not str(home).startswith("https://"):
+            raise self.fail("url", f"is {home!r}. Expected https://...")
         used = {column.id for table in tables for column in table.columns}
         if unused := sorted(set(columns) - used):
             raise self.fail("columns", f"{', '.join(unused)}: no table has them. Delete them, or name them there.")
@@ -217,7 +214,7 @@ class _Reader:
             venue=str(head.get("venue") or ""),
             year=year,
             arxiv=arxiv,
-            url=url,
+            url=home,
             code=tuple(code),
             note=str(head.get("note") or "").strip(),
             tables=tables,
@@ -240,6 +237,11 @@ class _Reader:
         rows: list[Row] = []
         group = ""
         for name in names:
+            # Where datasets are the rows, the methods, rivals among them, are the columns.
+            if not isinstance(columns[name].get("baseline", False), bool):
+                raise self.fail(
+                    f"columns.{name}.baseline", f"is {columns[name]['baseline']!r}. Expected true or false."
+                )
             merged = _merge(defaults, columns[name], table)
             direction = self.choice(merged.get("direction"), words.Direction, f"columns.{name}.direction")
             label = self.text(columns[name], "label", f"columns.{name}")
@@ -261,7 +263,12 @@ class _Reader:
                     (key, row_key, name),
                     values[name],
                     _merge(defaults, columns[name], table, row),
-                    {"label": label, "group": group, "baseline": baseline, "metric": columns[name]["label"]},
+                    {
+                        "label": label,
+                        "group": group,
+                        "baseline": baseline or columns[name].get("baseline", False),
+                        "metric": columns[name]["label"],
+                    },
                     row.get("note"),
                 )
                 for name in names
@@ -352,11 +359,12 @@ class _Reader:
             why=why.strip() if why else None,
             pending=pending.strip() if pending and recipe is None else None,
             standin=standin,
+            blank=str(merged.get("blank") or "") if value is None else "",
             standin_measure=self.measure(merged.get("measure"), merged.get("standin_at", merged.get("at")), where),
             **fixed,
         )
 
-    def printed(self, value: Any, where: str) -> tuple[float | None, Any, float | None, int | None]:
+    def printed(self, value: Any, where: str) -> tuple[float | None, Any, str | None, int | None]:
         """Read a figure as printed: value, bound, spread, decimals."""
         if value is None:
             return None, "=", None, None
@@ -366,10 +374,9 @@ class _Reader:
         if match is None:
             raise self.fail(where, f"is {value!r}. Expected a figure such as 3.14, '<= 5.40' or '4.47 ± 0.04'.")
         bound, number, spread = match.groups()
-        decimals = len(number.partition(".")[2]) if "e" not in number else None
-        return float(number), bound or "=", float(spread) if spread else None, decimals
+        return float(number), bound or "=", spread, _decimals(number)
 
-    def spread(self, meaning: Any, printed: float | None, where: str) -> Spread | None:
+    def spread(self, meaning: Any, printed: float | str | None, where: str) -> Spread | None:
         if printed is None:
             return None
         meaning = self.mapping(meaning or {}, f"{where}.spread", {"value", "kind", "over", "n"})
@@ -381,6 +388,7 @@ class _Reader:
             self.choice(meaning.get("kind", "unknown"), words.SpreadKind, f"{where}.spread.kind"),
             self.choice(meaning.get("over", "unknown"), words.Over, f"{where}.spread.over"),
             n,
+            _decimals(printed) if isinstance(printed, str) else None,
         )
 
     def tolerance(self, raw: Any, value: float | None, spread: Spread | None, where: str) -> Tolerance | None:
@@ -397,9 +405,14 @@ class _Reader:
             raise self.fail(f"{where}.tolerance.{ways[0]}", f"is {amount!r}. Expected a number above 0.")
         if ways[0] == "value":
             return Tolerance(float(amount), reason)
-        if ways[0] == "percent":
-            return None if value is None else Tolerance(abs(value) * amount / 100, reason)
-        return None if spread is None else Tolerance(spread.value * amount, reason)
+        one = {
+            "percent": None if value is None else abs(value) / 100,
+            "spreads": None if spread is None else spread.value,
+        }
+        base = one[ways[0]]
+        if base == 0:
+            raise self.fail(f"{where}.tolerance.{ways[0]}", "gives 0, which nothing can meet. Expected a value.")
+        return None if base is None else Tolerance(base * amount, reason)
 
     def recipe(self, raw: Mapping[str, Any], where: str) -> Recipe | None:
         name = raw.get("experiment")
@@ -434,6 +447,8 @@ class _Reader:
                 raise self.fail(f"{at}.x", f"is {x!r}. Expected a number.")
             terms.append(Term(self.text(term, "label", at), recipe, measure or "", float(x)))
         least, most = {"ordering": (2, 99), "trend": (3, 99), "equivalence": (2, 2), "threshold": (1, 1)}[kind]
+        if kind == "trend" and len({t.x for t in terms}) < len(terms):
+            raise self.fail(f"{where}.terms", "has two terms at the same x. A trend needs different ones.")
         tested = bool(terms) and all(t.recipe for t in terms)
         if terms and not least <= len(terms) <= most:
             raise self.fail(f"{where}.terms", f"has {len(terms)} terms. An {kind} has {least} or more, at most {most}.")
@@ -470,6 +485,10 @@ def _fits(value: Any, kind: type) -> bool:
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
 
 
+def _decimals(text: str) -> int | None:
+    return None if "e" in text else len(text.partition(".")[2])
+
+
 def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """What a figure inherits, the last layer that gives a key wins; a spread's meaning is merged key by key."""
     found: dict[str, Any] = {}
@@ -480,3 +499,26 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
             old, new = found.get(key), layer[key]
             found[key] = {**old, **new} if key == "spread" and isinstance(old, dict) and isinstance(new, dict) else new
     return found
+
+
+def check_paper(name: str) -> Paper:
+    """Read a paper and check what its recipes name: that they compose, and that a row's overrides change something.
+
+    Raises:
+        ConfigError: something is wrong; the message names the place.
+    """
+    from reprise.config.compose import compose_config
+    from reprise.config.protocol import protocol_values
+
+    paper = read_paper(name)
+    recipes = {t.recipe: t.id for t in paper.targets if t.recipe} | {
+        t.standin: t.id for t in paper.targets if t.standin
+    }
+    recipes |= {term.recipe: f"claim {c.id}" for c in paper.claims for term in c.terms if term.recipe}
+    for recipe, place in recipes.items():
+        assert recipe is not None
+        protocol = protocol_values(compose_config(recipe.words).values)
+        plain = protocol_values(compose_config([f"experiment={recipe.experiment}"]).values)
+        if recipe.overrides and protocol == plain:
+            raise ConfigError(f"{place}: the overrides {' '.join(recipe.overrides)} change nothing of the protocol.")
+    return paper

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,14 +10,15 @@ from typing import Any, Literal
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.paper import Claim, Paper, Target, Term
 
+LEAST_SEEDS = 3  # a verdict needs as many
 Kind = Literal[
     "reproduced", "better", "not reproduced", "inconclusive", "scaled", "stale", "missing", "not testable", "quoted"
 ]
 KINDS: dict[Kind, str] = {
-    "reproduced": "Two one-sided t-tests at 5 % show our mean within the tolerance of the reported figure (n at least 3).",
+    "reproduced": "Two one-sided t-tests at 5 % show our mean within the tolerance of the reported one (n >= 3).",
     "better": "Significantly better than reported, by more than the tolerance. It often means another protocol.",
     "not reproduced": "Significantly worse than reported, by more than the tolerance.",
-    "inconclusive": "Runs of the exact protocol exist, but too few or too scattered; how many seeds would decide is said.",
+    "inconclusive": "Runs of the exact protocol exist, but too few or too scattered; it says how many would decide.",
     "scaled": "Only runs that deviate from the protocol exist. They are shown with each deviation and get no verdict.",
     "stale": "The code that the runs depend on has changed since.",
     "missing": "No run yet; the command and its estimated cost are given.",
@@ -69,7 +71,7 @@ class Ours:
 
     Attributes:
         samples: one a seed, by seed.
-        mean: of the values.
+        mean: of the values; NaN where a run diverged.
         sd: standard deviation over seeds (n - 1); None for one.
         half_width: of the 95 % t interval of the mean; None for one.
     """
@@ -83,6 +85,11 @@ class Ours:
     def n(self) -> int:
         """Seeds."""
         return len(self.samples)
+
+    @property
+    def diverged(self) -> int:
+        """Seeds without a finite value."""
+        return sum(not math.isfinite(s.value) for s in self.samples)
 
 
 @dataclass(frozen=True)

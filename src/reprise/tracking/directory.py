@@ -112,7 +112,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RunError(f"{path} holds no config.")
     values["allow"] = []
+    values.setdefault("evaluate", False)  # this and the next: runs of versions that had no such key
     if isinstance(values.get("paths"), dict):
-        values["paths"].setdefault("run", None)  # runs of versions that had no such key
+        values["paths"].setdefault("run", None)
     check_config(values, lambda key: str(path))
     return values

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+NOT_FINITE = ("nan", "inf", "-inf")  # how write_json writes what JSON has no number for
+
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace a text file in one step; the old content stays when anything fails.
@@ -45,8 +47,7 @@ def parse_json(data: bytes) -> Any:
         if b"NaN" not in data and b"Infinity" not in data:
             raise
     try:
-        text = data.decode("utf-8")
-        found = json.loads(text)
+        found = json.loads(data.decode("utf-8"))
         json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair could not be written again
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

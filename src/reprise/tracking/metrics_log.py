@@ -12,11 +12,11 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reprise.tracking.files import write_atomic
+from reprise.tracking.metrics_csv import FILE, HEADER, read_metrics
 from reprise.tracking.run import Run
 
+__all__ = ["FILE", "HEADER", "MetricsLogger", "read_metrics"]
 log = logging.getLogger(__name__)
-FILE = "metrics.csv"
-HEADER = "step,name,value\n"
 
 
 class MetricsLogger(Logger):
@@ -70,12 +70,3 @@ class MetricsLogger(Logger):
         except OSError as error:
             self._failed = True
             log.warning("%s cannot be written (%s); metrics go on to the record and to W&B", self._path, error)
-
-
-def read_metrics(directory: Path) -> list[tuple[int, str, float]]:
-    """Read (step, name, value) rows of a run; a row cut off by a kill is left out."""
-    path = directory / FILE
-    if not path.is_file():
-        return []
-    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if "\n" in line]
-    return [(int(step), name, float(value)) for step, name, value in rows]

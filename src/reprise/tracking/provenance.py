@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.metadata
-import io
 import json
 import os
 import platform
 import re
 import subprocess
 import sys
-import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -87,29 +86,81 @@ def ship_code_state(folder: Path) -> None:
 
 
 def source_digest(path: Path) -> str:
-    """Digest of a Python file without comments, white space and line breaks."""
+    """Digest of what a Python file says: without comments, docstrings and formatting.
+
+    It is taken over the syntax tree, written down by ourselves: what `ast.dump` prints, and how f-strings are cut into
+    tokens, differs between versions of Python. A file that is no Python, as in the middle of an edit, counts as it is.
+    """
     text = path.read_text(encoding="utf-8")
-    skip = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER}
-    parts = []
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.INDENT:
-            parts.append("{")
-        elif token.type == tokenize.DEDENT:
-            parts.append("}")
-        elif token.type not in skip:
-            parts.append("".join(token.string.split()))
+    parts: list[str] = []
+    try:
+        _write_down(ast.parse(text), parts)
+    except (SyntaxError, ValueError):
+        parts = [text]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+# Fields that say nothing, or that some versions of Python have and others have not.
+_SILENT = {"ctx", "kind", "type_comment", "type_ignores"}
+
+
+def _write_down(node: Any, parts: list[str]) -> None:
+    """Append a syntax tree to a list of words; empty fields are left out."""
+    if isinstance(node, ast.AST):
+        parts.append(type(node).__name__)
+        body = getattr(node, "body", None)
+        documented = _may_document(node) and _is_text(body)
+        for name, value in ast.iter_fields(node):
+            if isinstance(node, ast.JoinedStr):
+                value = _joined(value)
+            if name in _SILENT or value is None or value == []:
+                continue
+            parts.append(name)
+            _write_down(value[1:] if name == "body" and documented else value, parts)
+        parts.append(")")
+    elif isinstance(node, list):
+        for item in node:
+            _write_down(item, parts)
+    else:
+        parts.append(f"{type(node).__name__} {node!a}")  # what `repr` escapes differs between versions too
+
+
+def _joined(pieces: list[ast.expr]) -> list[ast.expr]:
+    """Pieces of an f-string with neighbouring texts made one; where it is cut differs between versions of Python."""
+    found: list[ast.expr] = []
+    for piece in pieces:
+        last = found[-1] if found else None
+        if not isinstance(piece, ast.Constant):
+            found.append(piece)
+        elif isinstance(last, ast.Constant):
+            found[-1] = ast.Constant(str(last.value) + str(piece.value))
+        elif piece.value != "":
+            found.append(piece)
+    return found
+
+
+def _may_document(node: ast.AST) -> bool:
+    return isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+
+
+def _is_text(body: Any) -> bool:
+    """Whether a body begins with a docstring."""
+    first = body[0] if isinstance(body, list) and body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+_WITHOUT_INFLUENCE = ("reprise.cli", "reprise.launch", "reprise.reproduction")
 
 
 def source_digests() -> dict[str, str]:
     """Digest of every reprise module imported so far, the files a result depends on.
 
-    The command line and the launchers are none of them.
+    The command line, the launchers and the reports are none of them.
     """
     found = {}
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if name.startswith("reprise.") and not name.startswith(("reprise.cli", "reprise.launch")) and file:
+        if name.startswith("reprise.") and not name.startswith(_WITHOUT_INFLUENCE) and file:
             path = Path(file)
             if path.suffix == ".py" and path.is_relative_to(PACKAGE):
                 found[name] = source_digest(path)
@@ -122,13 +173,20 @@ def changed_sources(code: dict[str, Any]) -> list[str]:
     Args:
         code: the record's `code`.
     """
-    changed = []
-    for name, digest in code.get("sources", {}).items():
-        stem = PACKAGE.joinpath(*name.split(".")[1:])
+    return [name for name, digest in code.get("sources", {}).items() if _digest_now(name) != digest]
+
+
+def _digest_now(module: str) -> str | None:
+    """Digest of a module of this package as it is; None where there is none of this name."""
+    package, *parts = module.split(".")
+    if package != "reprise" or not all(part.isidentifier() for part in parts):
+        return None
+    stem = PACKAGE.joinpath(*parts)
+    try:
         file = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
-        if not file.is_file() or _cached_digest(file, file.stat().st_mtime_ns) != digest:
-            changed.append(name)
-    return changed
+        return _cached_digest(file, file.stat().st_mtime_ns)
+    except OSError:
+        return None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reprise.config.errors import RunError
+from reprise.config.protocol import is_hardware
 from reprise.tracking.files import parse_json, write_json
-from reprise.tracking.record_check import SCHEMA, STATES, check_record
-
-__all__ = ["DONE", "FILE", "SCHEMA", "STATES", "RunRecord", "parse_record", "read_record"]
+from reprise.tracking.record_check import SCHEMA, check_record
 
 FILE = "run.json"
 DONE = ("finished", "pruned")  # nothing is left to run
@@ -77,8 +76,7 @@ class RunRecord:
 
     def write(self, directory: Path) -> None:
         """Write run.json in one step, with the evaluations that lie beside it, whoever made them."""
-        results = sorted(directory.glob("evaluations/e*/result.json"), key=lambda p: int(p.parent.name[1:]))
-        self.evaluations = [json.loads(p.read_text(encoding="utf-8")) for p in results]
+        self.evaluations = read_evaluations(directory)
         write_json(directory / FILE, dataclasses.asdict(self))
 
     def add_metrics(self, values: dict[str, float], step: int, versions: dict[str, int], best: str, mode: str) -> None:
@@ -92,6 +90,35 @@ class RunRecord:
                 old = entry.get("best")
                 if old is None or (value < old if mode == "min" else value > old):
                     entry |= {"best": value, "best_step": step}
+
+
+def read_evaluations(directory: Path) -> list[dict[str, Any]]:
+    """Read the results that lie in a run directory, oldest first; an evaluation that was cut short has left none."""
+    results = sorted(directory.glob("evaluations/e*/result.json"), key=lambda p: int(p.parent.name[1:]))
+    return [json.loads(p.read_text(encoding="utf-8")) for p in results]
+
+
+def own_evaluation(record: RunRecord) -> dict[str, Any] | None:
+    """Return the newest evaluation that `reprise evaluate RUN_DIR` would only repeat; None where there is none.
+
+    That is one of the best checkpoint, with the weights it takes by itself, whose config changes hardware at most.
+    """
+    entries = sorted(record.checkpoints, key=lambda c: int(c["step"]))
+    best = next((c for c in entries if "best" in c["roles"]), entries[-1] if entries else None)
+    targets = [str(c["_target_"]) for c in record.config.get("callbacks", {}).values() if c and "_target_" in c]
+    weights = "ema" if any(t.rpartition(".")[2].startswith("EMA") for t in targets) else "raw"
+    for evaluation in reversed(record.evaluations):
+        same = best is not None and (evaluation["sha256"], evaluation["weights"]) == (best["sha256"], weights)
+        if same and all(is_hardware(key) for key in evaluation["changes"]):
+            return evaluation
+    return None
+
+
+def is_done(record: RunRecord, evaluate: bool) -> bool:
+    """Whether nothing is left to run, where the config's `evaluate` asks for an evaluation after training or not."""
+    return record.state == "pruned" or (
+        record.state == "finished" and (not evaluate or own_evaluation(record) is not None)
+    )
 
 
 def read_record(directory: Path) -> RunRecord:
@@ -113,10 +140,10 @@ def read_record(directory: Path) -> RunRecord:
 
 
 def parse_record(raw: Any, where: str) -> RunRecord:
-    """Turn parsed JSON into a record, checking schema version, names and types of the fields.
+    """Turn parsed JSON into a record.
 
     Raises:
-        RunError: the first thing that is wrong, by name.
+        RunError: it is none of this version; see `record_check`.
     """
     check_record(raw, where)
     return RunRecord(**raw)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reprise.config.errors import RunError
+from reprise.tracking.files import NOT_FINITE
 
 SCHEMA = 1
 STATES = ("running", "finished", "pruned", "interrupted", "failed")
-_NOT_FINITE = ("nan", "inf", "-inf")  # as tracking.files writes them, since JSON has none
 
 Check = Callable[[Any], bool]
 
@@ -17,7 +17,7 @@ Check = Callable[[Any], bool]
 def is_number(value: Any) -> bool:
     """Whether a value of a record is a number, NaN and infinities included."""
     kind = type(value)
-    return kind is float or kind is int or (kind is str and value in _NOT_FINITE)
+    return kind is float or kind is int or (kind is str and value in NOT_FINITE)
 
 
 def _text(value: Any) -> bool:
@@ -93,6 +93,7 @@ FIELDS: dict[str, tuple[str, Check]] = {
 }
 REQUIRED = ("id", "name", "seed", "command", "config", "config_digest")
 _METRIC = {"value": _NUMBER, "step": _WHOLE, "best": _NUMBER, "best_step": _WHOLE, "version": _WHOLE}
+_ANYTHING: tuple[str, Check] = "anything", lambda value: True
 _DEVIATION = {"key": _TEXT, "from_step": _WHOLE}
 _SESSION = {"host": _TEXT, "start": _TEXT, "end": _TEXT, "state": _TEXT, "from_step": _WHOLE, "to_step": _WHOLE}
 _CHECKPOINT = {"file": _TEXT, "step": _WHOLE, "sha256": _TEXT, "bytes": _WHOLE, "roles": _TEXTS}
@@ -188,8 +189,10 @@ def _check_metrics(raw: Mapping[str, Any], where: str, name: str) -> None:
         if type(metric) is not dict or not is_number(metric.get("value")):
             found = type(metric.get("value") if isinstance(metric, dict) else metric).__name__
             raise RunError(f"{where}: {name}.{key[:80]} has a {found} for its value. Expected a number.")
-        if len(metric) > 1:
-            _check(metric, _METRIC, where, f"{name}.{key[:80]}.")
+        for part, value in metric.items():
+            expected, fits = _METRIC.get(part, _ANYTHING)
+            if not fits(value):
+                raise RunError(f"{where}: {name}.{key[:80]}.{part} is a {type(value).__name__}. Expected {expected}.")
 
 
 def _short(value: Any) -> str:

@@ -74,10 +74,10 @@ def start(
         UserError: the run failed; the record says why.
         Interrupted: the run was asked to stop.
     """
+    trust(values["allow"])
     fixed = Path(values["paths"]["run"]).expanduser() if values["paths"]["run"] else None
     if fixed is not None and (fixed / FILE).is_file():
         return _continue(fixed, values, on_start)
-    trust(values["allow"])
     world = plan_world(values["trainer"])
     limits_of(values["trainer"])
     divide_batch(values["data"]["batch_size"], world.size, values["data"].get("max_device_batch"))
@@ -149,7 +149,7 @@ def resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path
 
 def _resume(run_directory: Path, values: dict[str, Any], on_start: Callable[[Path], None]) -> Path:
     record = read_record(run_directory)
-    if record.state == "finished" and values == record.config:
+    if record.state == "finished" and {**values, "evaluate": None} == {**record.config, "evaluate": None}:
         log.warning("%s is finished: nothing to do", run_directory)
         slurm.announce(run_directory, [], "")
         return run_directory

@@ -24,7 +24,7 @@ from reprise.training.launcher import WorkerLauncher
 log = logging.getLogger(__name__)
 _END_SECONDS = 60.0  # for workers to leave by themselves after the last barrier
 _DESTROY_SECONDS = 20.0
-_RANK_VARIABLES = (
+RANK_VARIABLES = (
     "MASTER_ADDR",
     "MASTER_PORT",
     "NODE_RANK",
@@ -145,11 +145,11 @@ def _leave_group() -> None:
 @contextlib.contextmanager
 def rank_variables() -> Iterator[None]:
     """Leave the process as it was found: no rank variables, no process group."""
-    saved = {k: os.environ[k] for k in _RANK_VARIABLES if k in os.environ}
+    saved = {k: os.environ[k] for k in RANK_VARIABLES if k in os.environ}
     try:
         yield
     finally:
         _leave_group()
-        for key in _RANK_VARIABLES:
+        for key in RANK_VARIABLES:
             os.environ.pop(key, None)
         os.environ.update(saved)

@@ -1,0 +1,188 @@
+"""REPORT.md, and the table of the README: both come from the report, neither is typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from reprise.config.errors import RunError
+from reprise.reproduction.paper import Row, Table
+from reprise.reproduction.standing import (
+    KINDS,
+    ClaimStanding,
+    Deviation,
+    Kind,
+    PaperStanding,
+    Report,
+    Standing,
+)
+from reprise.reproduction.terminal import figure
+
+BEGIN = "<!-- reproduction: begin (written by `make report`) -->"
+END = "<!-- reproduction: end -->"
+_SURE = {"paper": "", "reference": " (seen elsewhere)", "memory": " (recalled)", "derived": " (derived)"}
+
+
+def render_markdown(report: Report) -> str:
+    """The whole report as one Markdown page."""
+    parts = [
+        "# Reproduction report",
+        f"Records below `{cell(report.root)}`: {report.records}, newest {report.newest or 'none'}. Reprise "
+        f"{report.version}.",
+        summary_table(report),
+        "## What the verdicts mean",
+        "\n".join(f"- **{kind}**: {text}" for kind, text in KINDS.items()),
+    ]
+    for paper in report.papers:
+        parts += _paper(paper)
+    if report.rejected:
+        parts += [
+            "## Records that could not be read",
+            "\n".join(f"- `{cell(p)}`: {cell(w)}" for p, w in report.rejected),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def summary_table(report: Report) -> str:
+    """How many figures of each paper have which verdict."""
+    kinds: list[Kind] = [kind for kind in KINDS if kind != "quoted"]
+    rows = [["paper", "targets", *kinds, "claims"]]
+    for standing in report.papers:
+        counts = standing.counts
+        held = sum(c.outcome == "holds" for c in standing.claims)
+        claims = f"{held} of {len(standing.claims)} hold" if standing.claims else ""
+        rows.append([standing.paper.name, str(sum(counts.values())), *(str(counts[k] or "") for k in kinds), claims])
+    totals = report.counts
+    claims_all = [c for p in report.papers for c in p.claims]
+    held = sum(c.outcome == "holds" for c in claims_all)
+    rows.append(
+        [
+            "**all**",
+            str(sum(totals.values())),
+            *(str(totals[k] or "") for k in kinds),
+            f"{held} of {len(claims_all)} hold",
+        ]
+    )
+    return grid(rows)
+
+
+def grid(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first row its head."""
+    head, *body = [[cell(c) for c in row] for row in rows]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in body)])
+
+
+def cell(text: object) -> str:
+    """Text that cannot break out of a table cell or become HTML."""
+    flat = " ".join(str(text).split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([|`\[\]\\])", r"\\\1", flat)
+
+
+def paper_markdown(standing: PaperStanding) -> str:
+    """A paper's tables, claims and deviations, without its title."""
+    return "\n\n".join(_paper(standing)[1:])
+
+
+def _paper(standing: PaperStanding) -> list[str]:
+    paper = standing.paper
+    parts = [f"## {cell(paper.title)}", cell(paper.citation)]
+    for table in paper.tables:
+        parts += [f"### {cell(table.title)} ({cell(table.printed)})", _table(table, standing)]
+    if standing.claims:
+        parts += ["### Claims", _claims(standing.claims)]
+    if notes := _deviation_notes(standing):
+        parts += ["### Deviations", notes]
+    return parts
+
+
+def _table(table: Table, standing: PaperStanding) -> str:
+    rows = [["", *table.facts, "metric", "reported", "ours", "difference", "verdict"]]
+    for row in table.rows:
+        for column in table.columns:
+            target = row.targets.get(column.id)
+            if target is not None:
+                rows.append(_row(row, standing.targets[target.id], column.label))
+                rows += _standin(row, standing.targets[target.id], column.label)
+    return grid(rows)
+
+
+def _row(row: Row, state: Standing, metric: str) -> list[str]:
+    target = state.target
+    ours = figure(state.ours, target) if state.ours else ""
+    difference = "" if state.difference is None else f"{state.difference:+.4g}"
+    verdict = state.kind + (f" ({len(state.deviations)} deviations)" if state.deviations else "")
+    return [row.label, *row.facts, metric, target.printed + _SURE[target.sure], ours, difference, verdict]
+
+
+def _standin(row: Row, state: Standing, metric: str) -> list[list[str]]:
+    standin = state.standin
+    if standin is None or standin.ours is None:
+        return []
+    note = f"stand-in, {standin.state}" + (f" ({len(standin.deviations)} deviations)" if standin.deviations else "")
+    label = f"{row.label}: {standin.experiment}"
+    return [[label, *row.facts, metric, "", figure(standin.ours, state.target), "", note]]
+
+
+def _claims(claims: Sequence[ClaimStanding]) -> str:
+    rows = [["claim", "outcome", "n", "p (Holm)", "why"]]
+    for state in claims:
+        p = "" if state.p_holm is None else f"{state.p_holm:.3g}"
+        rows.append([state.claim.text, state.outcome, str(state.n or ""), p, state.reason])
+    return grid(rows)
+
+
+def _deviation_notes(standing: PaperStanding) -> str:
+    """Each set of deviations once, with the figures it belongs to."""
+    sets: dict[tuple[Deviation, ...], list[str]] = {}
+    for state in standing.targets.values():
+        if state.deviations:
+            sets.setdefault(_hashable(state.deviations), []).append(state.target.id)
+        if state.standin is not None and state.standin.deviations:
+            name = f"{state.standin.experiment} (stand-in)"
+            names = sets.setdefault(_hashable(state.standin.deviations), [])
+            if name not in names:
+                names.append(name)
+    parts = []
+    for deviations, names in sets.items():
+        lines = [f"- {cell(d.key)}: {cell(d.protocol)} → {cell(d.run)}" for d in deviations]
+        parts.append("\n".join([f"{', '.join(cell(n) for n in names)}:", "", *lines]))
+    return "\n\n".join(parts)
+
+
+def _hashable(deviations: Sequence[Deviation]) -> tuple[Deviation, ...]:
+    return tuple(Deviation(d.key, str(d.protocol), str(d.run)) for d in deviations)
+
+
+def readme_block(report: Report) -> str:
+    """The README's table: verdicts by paper, then every figure that runs of ours bear on."""
+    parts = [summary_table(report)]
+    rows = [["figure", "reported", "ours", "verdict"]]
+    for standing in report.papers:
+        for state in standing.targets.values():
+            target = state.target
+            name = f"{standing.paper.name}, {target.label}, {target.metric}"
+            if state.ours is not None:
+                verdict = state.kind + (f", {len(state.deviations)} deviations" if state.deviations else "")
+                rows.append([name, target.printed + _SURE[target.sure], figure(state.ours, target), verdict])
+            elif state.standin is not None and state.standin.ours is not None:
+                standin = state.standin
+                ours = f"{figure(state.standin.ours, target)} on {standin.experiment}"
+                verdict = f"not testable; stand-in {standin.state}, {len(standin.deviations)} deviations"
+                rows.append([name, target.printed + _SURE[target.sure], ours, verdict])
+    if len(rows) > 1:
+        parts.append(grid(rows))
+    return "\n\n".join(parts)
+
+
+def with_block(text: str, block: str, name: str) -> str:
+    """A README with the text between the markers replaced.
+
+    Raises:
+        RunError: it has no markers.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise RunError(f"{name} has no place for the table. Expected a line {BEGIN} and, below it, a line {END}.")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{block}\n\n{END}{rest.split(END)[1]}"

@@ -1,0 +1,208 @@
+"""A table as the paper prints it, our figures beside the reported ones."""
+
+from __future__ import annotations
+
+from reprise.reproduction.paper import Row, Table, Target
+from reprise.reproduction.report import words
+from reprise.reproduction.report.context import Context
+from reprise.reproduction.report.markup import badge, paragraphs, plural, slug, text
+from reprise.reproduction.standing import Ours, PaperStanding, StandIn, Standing
+
+_ROOMY = 1  # so many columns of figures leave room for a column each for n, difference and verdict
+_PARTS = ("reported", "ours, 95 % interval", "n", "difference", "verdict")
+
+
+def table_html(paper: PaperStanding, table: Table, context: Context) -> str:
+    """The table with its caption and notes; the evidence of its rows stands elsewhere."""
+    key = context.ids.of("t", paper.paper.name, table.id)
+    roomy = len(table.columns) <= _ROOMY
+    groups: list[list[Row]] = []
+    for row in table.rows:
+        if not groups or groups[-1][0].group != row.group:
+            groups.append([])
+        groups[-1].append(row)
+    body = "".join(_group(paper, table, group, roomy, context) for group in groups)
+    label = f"{table.printed}: {table.title}"
+    return (
+        f'<div class="table" role="region" tabindex="0" aria-label="{text(label)}">'
+        f'<table class="figures {"roomy" if roomy else "dense"}" data-key="{key}">'
+        f'<caption class="unseen">{text(label)}</caption>{_head(table, roomy)}{body}</table></div>'
+    )
+
+
+def doubts(table: Table) -> str:
+    """A line that says how many of the table's figures nobody saw in the paper."""
+    targets = [t for row in table.rows for t in row.targets.values() if t.value is not None]
+    unsure = [t for t in targets if t.sure != "paper"]
+    if not unsure:
+        return ""
+    kinds = list(dict.fromkeys(words.SURE[t.sure][0] for t in unsure))
+    count = "Every reported figure" if len(unsure) == len(targets) else f"{len(unsure)} of {len(targets)} figures"
+    verb = "is" if len(unsure) == len(targets) or len(unsure) == 1 else "are"
+    return f'<p class="doubt">{count} here {verb} {text(" or ".join(kinds))}, not seen in the paper.</p>'
+
+
+def notes(table: Table) -> str:
+    """What a reader should know of the table."""
+    return paragraphs(table.note) + doubts(table)
+
+
+def _head(table: Table, roomy: bool) -> str:
+    span = "" if roomy else ' rowspan="2"'
+    cells = [f'<th scope="col" class="name"{span} data-sort="text">row</th>']
+    cells += [f'<th scope="col"{span} data-sort="text">{text(f)}</th>' for f in table.facts]
+    tail = f'<th scope="col" class="n"{span} data-sort="number">device time</th><th scope="col"{span}>evidence</th>'
+    if roomy:
+        column = table.columns[0]
+        cells += [f'<th scope="col" class="n" data-sort="number">{_column(table, 0)} {_PARTS[0]}</th>']
+        cells += [f'<th scope="col" class="n" data-sort="number">{p}</th>' for p in _PARTS[1:4]]
+        cells += [f'<th scope="col" data-sort="text" data-column="{slug(column.id)}">{_PARTS[4]}</th>']
+        return f"<thead><tr>{''.join(cells)}{tail}</tr></thead>"
+    cells += [
+        f'<th scope="colgroup" colspan="2" class="column">{_column(table, i)}</th>' for i in range(len(table.columns))
+    ]
+    second = (
+        '<th scope="col" class="n first" data-sort="number">reported</th>'
+        '<th scope="col" class="n" data-sort="number">ours, 95 %</th>'
+    ) * len(table.columns)
+    return f"<thead><tr>{''.join(cells)}{tail}</tr><tr>{second}</tr></thead>"
+
+
+def _column(table: Table, index: int) -> str:
+    column = table.columns[index]
+    sign, said = words.arrow(column.direction)
+    hint = f' <span class="arrow" title="{said}" aria-hidden="true">{sign}</span><span class="unseen">, {said}</span>'
+    return f"{text(column.label)}{hint if sign else ''}"
+
+
+def _group(paper: PaperStanding, table: Table, rows: list[Row], roomy: bool, context: Context) -> str:
+    width = 1 + len(table.facts) + (5 if roomy else 2) * len(table.columns) + 2
+    name = rows[0].group
+    head = (
+        f'<tr class="group"><th scope="rowgroup" colspan="{width}"><span>{text(name)}</span></th></tr>' if name else ""
+    )
+    return f"<tbody>{head}{''.join(_row(paper, table, row, roomy, context) for row in rows)}</tbody>"
+
+
+def _row(paper: PaperStanding, table: Table, row: Row, roomy: bool, context: Context) -> str:
+    standings = {key: paper.targets[t.id] for key, t in row.targets.items()}
+    key = context.ids.of("e", paper.paper.name, table.id, row.id)
+    runs = words.row_runs(standings.values())
+    own = [r for s in standings.values() for r in s.runs]
+    kinds = " ".join(sorted({slug(s.kind) for s in standings.values()}))
+    tag = '<span class="tag">baseline</span>' if row.baseline else ""
+    group = f'<span class="of-group">{text(row.group)}</span>' if row.group else ""
+    cells = [f'<th scope="row" class="name"><span class="label">{text(row.label)}</span>{tag}{group}</th>']
+    cells += [f"<td>{text(f)}</td>" for f in row.facts]
+    for column in table.columns:
+        standing = standings.get(column.id)
+        cells += _roomy(standing) if roomy else _dense(standing)
+    seconds = words.device_seconds(own)
+    order = "" if seconds is None else f' data-value="{seconds:.6g}"'
+    cells.append(f'<td class="n cost"{order}>{words.duration(seconds)}</td>')
+    said = f'<span class="unseen"> of {text(row.label)}</span>'
+    count = f' <span class="count">{plural(len(runs), "run")}</span>' if runs else ""
+    opened = f'<a class="open" href="#{key}">{"evidence" if runs else "details"}{said}</a>{count}'
+    cells.append(f'<td class="evidence-cell">{opened}</td>')
+    css = "row baseline" if row.baseline else "row"
+    data = f'data-kinds="{kinds}" data-runs="{len(runs)}" data-row="{key}"'
+    return f'<tr class="{css}" {data}>{"".join(cells)}</tr>{_standins(table, row, standings, roomy, key)}'
+
+
+def _reported(target: Target) -> str:
+    if target.value is None:
+        return f'<span class="null" title="{text(target.note)}">not recovered</span>'
+    sure = ""
+    if target.sure != "paper":
+        name, said = words.SURE[target.sure]
+        sure = f'<span class="sure" title="{text(said)}">{text(name)}</span>'
+    return f'<span class="figure">{text(target.printed)}</span>{sure}'
+
+
+def _order(number: float | None) -> str:
+    return "" if number is None else f' data-value="{number!r}"'
+
+
+def _deviations(count: int) -> str:
+    return f'<span class="deviations">{plural(count, "deviation")}</span>' if count else ""
+
+
+def _roomy(standing: Standing | None) -> list[str]:
+    if standing is None:
+        return ['<td class="n empty"></td>'] * 4 + ["<td></td>"]
+    target, ours = standing.target, standing.ours
+    decimals = words.digits(target)
+    if ours is None:
+        middle = ['<td class="n empty">–</td>'] * 3
+    else:
+        middle = [
+            f'<td class="n"{_order(ours.mean)}><b>{text(words.interval(ours, decimals, target.unit))}</b></td>',
+            f'<td class="n"{_order(ours.n)}>n = {ours.n}</td>',
+            f'<td class="n"{_order(standing.difference)}>{_difference(standing, "<br>")}</td>',
+        ]
+    kind = f'<td class="verdict" data-kind="{slug(standing.kind)}">{badge(standing.kind)}'
+    return [
+        f'<td class="n"{_order(target.value)}>{_reported(target)}</td>',
+        *middle,
+        f"{kind}{_deviations(len(standing.deviations))}</td>",
+    ]
+
+
+def _dense(standing: Standing | None) -> list[str]:
+    if standing is None:
+        return ['<td class="n first empty"></td>', '<td class="n empty"></td>']
+    target, ours = standing.target, standing.ours
+    lines = ""
+    if ours is not None:
+        mean = text(words.interval(ours, words.digits(target), target.unit))
+        lines = f'<span class="ours"><b>{mean}</b> <small>n = {ours.n}</small></span>'
+    more = " · ".join(p for p in (_difference(standing, " "), _deviations(len(standing.deviations))) if p)
+    return [
+        f'<td class="n first"{_order(target.value)}>{_reported(target)}</td>',
+        f'<td class="n"{_order(ours.mean if ours else None)} data-kind="{slug(standing.kind)}">{lines}'
+        f"{badge(standing.kind)}{f'<small>{more}</small>' if more else ''}</td>",
+    ]
+
+
+def _difference(standing: Standing, between: str) -> str:
+    if standing.difference is None:
+        return ""
+    target = standing.target
+    found = text(words.signed(standing.difference, words.digits(target)))
+    share = words.share(standing.difference, target.value)
+    return f"{found}{between}<small>({text(share)})</small>" if share else found
+
+
+def _standins(table: Table, row: Row, standings: dict[str, Standing], roomy: bool, key: str) -> str:
+    """One row for each experiment that stands in for the row's own."""
+    names = dict.fromkeys(s.standin.experiment for s in standings.values() if s.standin)
+    found = []
+    for name in names:
+        here = {c: s for c, s in standings.items() if s.standin and s.standin.experiment == name}
+        cells = [
+            f'<th scope="row" class="name" colspan="{1 + len(table.facts)}"><span class="label">'
+            f'<span class="tag">stand-in</span> <code>{text(name)}</code></span>'
+            '<span class="said">public data in place of private ones; compared with nothing</span></th>'
+        ]
+        for column in table.columns:
+            standing = here.get(column.id)
+            if standing is None or standing.standin is None:
+                cells += ['<td class="n first empty"></td>'] + ['<td class="n"></td>'] * (4 if roomy else 1)
+            else:
+                cells += _standin(standing.target, standing.standin, roomy)
+        runs = [r for s in here.values() if s.standin for r in s.standin.runs]
+        seconds = words.duration(words.device_seconds(runs))
+        cells.append(f'<td class="n cost">{seconds}</td><td></td>')
+        found.append(f'<tr class="standin" data-of="{key}">{"".join(cells)}</tr>')
+    return "".join(found)
+
+
+def _standin(target: Target, standin: StandIn, roomy: bool) -> list[str]:
+    ours: Ours | None = standin.ours
+    mean = text(words.interval(ours, words.digits(target), target.unit)) if ours else ""
+    state = badge(standin.state) + _deviations(len(standin.deviations))
+    if roomy:
+        figures = [f'<td class="n"><b>{mean}</b></td>', f'<td class="n">{f"n = {ours.n}" if ours else ""}</td>']
+        return ['<td class="n first empty"></td>', *figures, "<td></td>", f'<td class="verdict">{state}</td>']
+    line = f'<span class="ours"><b>{mean}</b> <small>n = {ours.n}</small></span>' if ours else ""
+    return ['<td class="n first empty"></td>', f'<td class="n">{line}{state}</td>']
