@@ -78,7 +78,7 @@ def test_markdown_cannot_be_broken_out_of():
 
 def test_the_readme_holds_what_runs_bear_on_and_nothing_else():
     block = readme_block(report(*runs((200.0, 210.0, 220.0))))
-    assert "not testable; stand-in scaled, 1 deviations" in block
+    assert "not testable; stand-in scaled (1 deviation)" in block
     assert "WaveRNN" not in block  # no run bears on it
     text = with_block(f"# Title\n\n{BEGIN}\nold\n{END}\nrest\n", block, "README.md")
     assert text == f"# Title\n\n{BEGIN}\n\n{block}\n\n{END}\nrest\n"

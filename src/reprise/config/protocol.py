@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def flatten(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, node
 
 
+@functools.lru_cache(maxsize=4096)
 def is_hardware(key: str) -> bool:
     """Whether a dotted key has no influence on results."""
     return any(key == h or key.startswith(h + ".") for h in HARDWARE_KEYS)
@@ -64,7 +66,12 @@ def protocol_values(values: dict[str, Any]) -> dict[str, Any]:
 
 def digest(values: dict[str, Any]) -> str:
     """SHA-256 (hex) of the protocol part of a config; equal for two seeds of one protocol."""
-    text = json.dumps(protocol_values(values), sort_keys=True, separators=(",", ":"))
+    return digest_of(protocol_values(values))
+
+
+def digest_of(leaves: dict[str, Any]) -> str:
+    """SHA-256 (hex) of protocol values by dotted key."""
+    text = json.dumps(leaves, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

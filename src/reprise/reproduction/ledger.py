@@ -1,25 +1,30 @@
-"""The ledger: all run records below a root, read as one table."""
+"""The ledger: all run records below some folders, read as one table."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import json
 import os
+import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from reprise.config import protocol
 from reprise.config.errors import RunError
-from reprise.config.protocol import is_hardware, protocol_values
 from reprise.reproduction.entry import Entry, Evaluation, Measured
+from reprise.reproduction.walk import find_records
+from reprise.tracking.files import parse_json
 from reprise.tracking.provenance import changed_sources
-from reprise.tracking.record import FILE, check_evaluation, check_record
+from reprise.tracking.record import FILE, RunRecord, parse_record
+from reprise.tracking.record_check import check_evaluation
 
 ORIGIN = "imported.json"  # beside a record that was imported: where from
+_RESULT = "result.json"
 
 
 @dataclass
@@ -28,9 +33,9 @@ class Ledger:
 
     Attributes:
         entries: the runs that count, by name, seed and begin.
-        rejected: (path, why) of records that could not be read.
-        set_aside: runs that repeat one that counts: same protocol, same seed.
-        protocols: digest -> protocol part of the config, by dotted key.
+        rejected: (path, why) of files that are no records.
+        set_aside: re-runs of a run that counts.
+        protocols: of each digest, the protocol part of the config by dotted key.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -39,159 +44,250 @@ class Ledger:
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def read_ledger(roots: Path | Sequence[Path]) -> Ledger:
-    """Read the records below one root or several; a broken one is named and hides no other.
+def read_ledger(root: Path | Sequence[Path]) -> Ledger:
+    """Read every run record below one folder or several.
 
-    Args:
-        roots: folders; one that is not there holds no records.
+    A record that is broken is named in `rejected` and hides no other one; a folder that is not there has no records.
+    Of several runs with the same protocol and seed one counts: code that is unchanged before code that has changed
+    since, finished before anything else, evaluated before not, then the one that was begun last. What they measured
+    plays no part.
     """
-    ledger = Ledger()
-    found: list[Entry] = []
-    changed: dict[str, tuple[str, ...]] = {}
+    roots = [root] if isinstance(root, Path) else list(root)
+    reader = _Reader()
     with _no_collection():
-        for root in [roots] if isinstance(roots, Path) else roots:
-            for path in record_files(root):
-                try:
-                    found.append(_read(path, ledger.protocols, changed))
-                except (RunError, OSError) as error:
-                    ledger.rejected.append((str(path), _why(error, path)))
-    found.sort(key=lambda e: (e.name, e.seed, e.begun, str(e.directory)))
-    best: dict[tuple[str, int], Entry] = {}
-    for entry in found:
-        key = (entry.digest, entry.seed)
-        if key not in best or _counts_more(entry) >= _counts_more(best[key]):
-            best[key] = entry
-    ledger.entries = [e for e in found if best[e.digest, e.seed] is e]
-    ledger.set_aside = [e for e in found if best[e.digest, e.seed] is not e]
-    return ledger
-
-
-def record_files(root: Path) -> Iterator[Path]:
-    """Find run.json below a folder, in order; run directories and hidden folders are not searched further."""
-    try:
-        inside = sorted(os.scandir(root), key=lambda e: e.name)
-    except OSError:
-        return
-    if any(e.name == FILE for e in inside):
-        yield root / FILE
-        return
-    for item in inside:
-        if not item.name.startswith(".") and item.is_dir(follow_symlinks=False):
-            yield from record_files(root / item.name)
-
-
-def _counts_more(entry: Entry) -> tuple[bool, bool, bool, str]:
-    """Of runs that repeat each other the last in this order counts; what they measured plays no part."""
-    return not entry.changed, entry.state == "finished", bool(entry.evaluations), entry.begun
-
-
-def _read(path: Path, protocols: dict[str, dict[str, Any]], changed: dict[str, tuple[str, ...]]) -> Entry:
-    raw = _parse(path.read_bytes(), path)
-    check_record(raw, str(path))
-    digest = raw["config_digest"]
-    if digest not in protocols:
-        protocols[digest] = protocol_values(raw["config"])
-    code = raw.get("code") or {}
-    key = json.dumps(code.get("sources") or {}, sort_keys=True)
-    if key not in changed:
-        changed[key] = tuple(changed_sources(code))
-    sessions = raw.get("sessions") or []
-    return Entry(
-        directory=path.parent,
-        id=raw["id"],
-        name=raw["name"],
-        experiment=raw.get("experiment"),
-        seed=raw["seed"],
-        state=raw.get("state", "running"),
-        command=raw["command"],
-        overrides=tuple(raw.get("overrides") or ()),
-        digest=digest,
-        begun=str(sessions[0].get("start", "")) if sessions else "",
-        iteration=raw.get("iteration", 0),
-        weights=raw.get("weights", "raw"),
-        code=code,
-        changed=changed[key],
-        environment=raw.get("environment") or {},
-        data=raw.get("data") or {},
-        cost=raw.get("cost") or {},
-        metrics={k: _measured(v) for k, v in (raw.get("metrics") or {}).items()},
-        evaluations=tuple(_evaluation(e) for e in _evaluations(raw, path.parent)),
-        wandb=raw.get("wandb"),
-        imported=_origin(path.parent),
-    )
-
-
-def _parse(content: bytes, path: Path) -> dict[str, Any]:
-    try:
-        raw = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        try:
-            raw = json.loads(content)  # NaN and Infinity, which orjson does not read
-        except ValueError as error:
-            raise RunError(f"{path} is not valid JSON ({error})") from None
-    if not isinstance(raw, dict):
-        raise RunError(f"{path} holds a {type(raw).__name__}. Expected a run record.")
-    return raw
-
-
-def _evaluations(raw: dict[str, Any], directory: Path) -> list[dict[str, Any]]:
-    """The record's evaluations, and those that were finished after it was written last."""
-    known = list(raw.get("evaluations") or ())
-    folders = {e.get("folder") for e in known}
-    try:
-        inside = sorted(e.name for e in os.scandir(directory / "evaluations"))
-    except OSError:
-        return known
-    for name in inside:
-        if f"evaluations/{name}" not in folders:
+        for directory, content in find_records(roots, reader.reject):
             try:
-                extra = _parse((directory / "evaluations" / name / "result.json").read_bytes(), directory)
-                check_evaluation(extra, name)
-            except (OSError, RunError):
-                continue  # cut off before it was whole
-            known.append(extra)
-    return sorted(known, key=lambda e: str(e.get("time", "")))
-
-
-def _evaluation(raw: dict[str, Any]) -> Evaluation:
-    return Evaluation(
-        folder=str(raw.get("folder", "")),
-        time=str(raw.get("time", "")),
-        step=int(raw.get("step") or 0),
-        weights=str(raw.get("weights", "raw")),
-        changes={k: v for k, v in (raw.get("changes") or {}).items() if not is_hardware(k)},
-        examples=raw.get("examples"),
-        metrics={k: _measured(v) for k, v in raw["metrics"].items()},
-        cost=raw.get("cost") or {},
+                reader.read(directory, content)
+            except RunError as error:
+                reader.reject(Path(directory, FILE), str(error))
+    counting, aside = _choose(reader.entries)
+    return Ledger(
+        entries=sorted(counting, key=_order),
+        rejected=sorted(reader.rejected),
+        set_aside=sorted(aside, key=_order),
+        protocols=reader.protocols,
     )
 
 
-def _measured(raw: dict[str, Any]) -> Measured:
-    best = raw.get("best")
-    return Measured(float(raw["value"]), raw.get("version"), raw.get("step"), None if best is None else float(best))
-
-
-def _origin(directory: Path) -> str | None:
-    try:
-        origin = json.loads((directory / ORIGIN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return str(origin.get("from")) if isinstance(origin, dict) else None
-
-
-def _why(error: Exception, path: Path) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error).removeprefix(str(path)).lstrip(": ")
-
-
-@contextmanager
+@contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Thousands of records are millions of objects, all of which stay: looking for garbage doubles the time."""
-    enabled = gc.isenabled()
+    """Suspend the garbage collector: it would look through all records again and again, and finds no cycles in them."""
+    was = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if enabled:
+        if was:
             gc.enable()
+
+
+def _order(entry: Entry) -> tuple[str, int, datetime, str]:
+    return entry.name, entry.seed, _when(entry.begun), str(entry.directory)
+
+
+def _when(text: str) -> datetime:
+    """A time of a record; a long time ago where it is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _choose(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Split runs into those that count and re-runs of these."""
+
+    def rank(entry: Entry) -> tuple[bool, bool, bool, datetime, bool, str]:
+        whole = not entry.changed, entry.state == "finished", bool(entry.evaluations)
+        # of a run and its import, the run
+        return *whole, _when(entry.begun), entry.imported is None, str(entry.directory)
+
+    groups: dict[tuple[str, int], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.digest, entry.seed), []).append(entry)
+    counting, aside = [], []
+    for group in groups.values():
+        best = group[0] if len(group) == 1 else max(group, key=rank)
+        counting.append(best)
+        aside += [entry for entry in group if entry is not best]
+    return counting, aside
+
+
+class _Reader:
+    """Turns records into entries, and keeps what many of them share once."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.rejected: list[tuple[str, str]] = []
+        self.protocols: dict[str, dict[str, Any]] = {}
+        self._digests: dict[bytes, str] = {}
+        self._shared: dict[bytes, Any] = {}
+        self._changed: dict[bytes, tuple[str, ...]] = {}
+
+    def reject(self, path: Path, why: str) -> None:
+        self.rejected.append((str(path), why))
+
+    def read(self, directory: str, content: bytes) -> None:
+        """Read one record.
+
+        Raises:
+            RunError: it is none.
+        """
+        record = parse_record(_parsed(content, FILE), FILE)
+        digest = self.digest(record)
+        sources = record.code.get("sources", {})
+        self.entries.append(
+            Entry(
+                directory=Path(directory),
+                id=record.id,
+                name=record.name,
+                experiment=record.experiment,
+                seed=record.seed,
+                state=record.state,
+                command=record.command,
+                overrides=tuple(record.overrides),
+                digest=digest,
+                begun=record.sessions[0].get("start", "") if record.sessions else "",
+                iteration=record.iteration,
+                weights=record.weights,
+                code={**record.code, "sources": self.shared(sources)},
+                changed=self.changed(sources),
+                environment=self.shared(record.environment),
+                data=self.shared(record.data),
+                cost=_numbers(record.cost),
+                metrics={name: _measured(m, m.get("step")) for name, m in record.metrics.items()},
+                evaluations=self.evaluations(directory, record),
+                wandb=record.wandb,
+                imported=self.origin(directory),
+            )
+        )
+
+    def shared(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The first of all equal values, so that thousands of records of one machine take the memory of one."""
+        return self._shared.setdefault(_bytes(value), value)
+
+    def changed(self, sources: dict[str, str]) -> tuple[str, ...]:
+        """Modules whose source is another now; thousands of records depend on the same few states of the code."""
+        key = _bytes(sources)
+        if key not in self._changed:
+            self._changed[key] = tuple(changed_sources({"sources": sources}))
+        return self._changed[key]
+
+    def digest(self, record: RunRecord) -> str:
+        """Digest of the protocol that a run followed; its protocol part is kept.
+
+        It is worked out here rather than believed: other versions may have counted other keys as protocol.
+        """
+        stages = [d for d in record.deviations if d.get("from_step", 0) > 0]
+        key = _bytes([_without_seed(record.config), stages])
+        if key not in self._digests:
+            try:
+                leaves = with_stages(protocol.protocol_values(record.config), stages)
+                found = self._digests[key] = protocol.digest_of(leaves)
+            except RecursionError:
+                raise RunError(f"{FILE}: config is nested too deeply.") from None
+            self.protocols.setdefault(found, leaves)
+        return self._digests[key]
+
+    def evaluations(self, directory: str, record: RunRecord) -> tuple[Evaluation, ...]:
+        """Evaluations of a run, with those that it had no time to write into its record."""
+        results = list(record.evaluations)
+        known = {result["folder"] for result in results}
+        for name in _folders(f"{directory}/evaluations"):
+            if f"evaluations/{name}" in known:
+                continue
+            path = Path(directory, "evaluations", name, _RESULT)
+            try:
+                result = _parsed(path.read_bytes(), _RESULT)
+                check_evaluation(result, _RESULT)
+            except FileNotFoundError:
+                continue  # it is being made, or was killed before it had a result
+            except RunError as error:
+                self.reject(path, str(error))
+            except OSError as error:
+                self.reject(path, f"cannot be read: {error.strerror or error}")
+            else:
+                results.append(result)
+        return tuple(sorted(map(_evaluation, results), key=lambda e: _when(e.time)))
+
+    def origin(self, directory: str) -> str | None:
+        """Where an imported record comes from."""
+        path = f"{directory}/{ORIGIN}"
+        if not os.path.exists(path):
+            return None
+        try:
+            raw = parse_json(Path(path).read_bytes())
+        except (ValueError, OSError) as error:
+            self.reject(Path(path), f"cannot be read: {error}")
+            return "unknown"
+        origin = raw.get("from") if isinstance(raw, dict) else None
+        return origin if isinstance(origin, str) else "unknown"
+
+
+def with_stages(leaves: dict[str, Any], stages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Protocol values of a run that was resumed with other ones: such a value is no longer what the whole run had.
+
+    Args:
+        leaves: of the last config.
+        stages: changes made by a resume, oldest first, each with key, protocol (before), run (after) and from_step.
+    """
+    told: dict[str, str] = {}
+    for stage in stages:
+        key = stage["key"]
+        before = told.get(key) or f"{stage.get('protocol')}"
+        told[key] = f"{before} until iteration {stage['from_step']}, then {stage.get('run')}"
+    return {**leaves, **told}
+
+
+def _parsed(content: bytes, name: str) -> Any:
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise RunError(f"{name} is not valid JSON ({error}). It was changed by hand or by the disk.") from None
+
+
+def _bytes(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer of more than 64 bits
+        return repr(value).encode("utf-8", "backslashreplace")
+
+
+def _without_seed(config: dict[str, Any]) -> str:
+    """A config as text that is the same for all seeds, and wherever its run lies."""
+    text = _bytes({k: v for k, v in config.items() if not protocol.is_hardware(k)}).decode()
+    seed = config.get("seed")
+    if type(seed) is not int or "[{" in text or ",{" in text:  # a list is one value, whatever is in it
+        return text
+    # quotes inside a value are escaped, so what is found is a key; `protocol_values` leaves the same keys out
+    return re.sub(rf'"seed":{seed}(?=[,}}])', '"seed":_', text)
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(path) if name[:1] == "e" and name[1:].isdigit())
+    except OSError:
+        return []
+
+
+def _measured(raw: dict[str, Any], step: int | None) -> Measured:
+    best = raw.get("best")
+    return Measured(float(raw["value"]), raw.get("version"), step, None if best is None else float(best))
+
+
+def _evaluation(raw: dict[str, Any]) -> Evaluation:
+    return Evaluation(
+        folder=raw["folder"],
+        time=raw["time"],
+        step=raw["step"],
+        weights=raw["weights"],
+        changes={k: v for k, v in raw.get("changes", {}).items() if not protocol.is_hardware(k)},
+        examples=raw.get("examples"),
+        metrics={name: _measured(m, raw["step"]) for name, m in raw["metrics"].items()},
+        cost=_numbers(raw.get("cost", {})),
+    )
+
+
+def _numbers(cost: dict[str, Any]) -> dict[str, Any]:
+    """Costs as numbers; the record writes those that are not finite as text."""
+    return {k: float(v) if type(v) is str else v for k, v in cost.items()}

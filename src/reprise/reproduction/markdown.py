@@ -112,7 +112,7 @@ def _row(row: Row, state: Standing, metric: str) -> list[str]:
     target = state.target
     ours = figure(state.ours, target) if state.ours else ""
     difference = "" if state.difference is None else f"{state.difference:+.4g}"
-    verdict = state.kind + (f" ({len(state.deviations)} deviations)" if state.deviations else "")
+    verdict = state.kind + _deviating(state.deviations)
     return [row.label, *row.facts, metric, target.printed + _SURE[target.sure], ours, difference, verdict]
 
 
@@ -120,7 +120,7 @@ def _standin(row: Row, state: Standing, metric: str) -> list[list[str]]:
     standin = state.standin
     if standin is None or standin.ours is None:
         return []
-    note = f"stand-in, {standin.state}" + (f" ({len(standin.deviations)} deviations)" if standin.deviations else "")
+    note = f"stand-in, {standin.state}{_deviating(standin.deviations)}"
     label = f"{row.label}: {standin.experiment}"
     return [[label, *row.facts, metric, "", figure(standin.ours, state.target), "", note]]
 
@@ -160,20 +160,33 @@ def readme_block(report: Report) -> str:
     parts = [summary_table(report)]
     rows = [["figure", "reported", "ours", "verdict"]]
     for standing in report.papers:
-        for state in standing.targets.values():
-            target = state.target
-            name = f"{standing.paper.name}, {target.label}, {target.metric}"
-            if state.ours is not None:
-                verdict = state.kind + (f", {len(state.deviations)} deviations" if state.deviations else "")
-                rows.append([name, target.printed + _SURE[target.sure], figure(state.ours, target), verdict])
-            elif state.standin is not None and state.standin.ours is not None:
-                standin = state.standin
-                ours = f"{figure(state.standin.ours, target)} on {standin.experiment}"
-                verdict = f"not testable; stand-in {standin.state}, {len(standin.deviations)} deviations"
-                rows.append([name, target.printed + _SURE[target.sure], ours, verdict])
+        for table in standing.paper.tables:
+            for row in table.rows:
+                rows += _bearing(standing, table, row)
     if len(rows) > 1:
         parts.append(grid(rows))
     return "\n\n".join(parts)
+
+
+def _bearing(standing: PaperStanding, table: Table, row: Row) -> list[list[str]]:
+    """The figures of a row that runs of ours bear on."""
+    rows = []
+    facts = ", ".join(f for f in row.facts if f)
+    for target in row.targets.values():
+        state = standing.targets[target.id]
+        name = f"{standing.paper.name}, {table.printed}: {row.label}{f' ({facts})' if facts else ''}, {target.metric}"
+        reported = target.printed + _SURE[target.sure]
+        if state.ours is not None:
+            rows.append([name, reported, figure(state.ours, target), state.kind + _deviating(state.deviations)])
+        elif (standin := state.standin) is not None and standin.ours is not None:
+            verdict = f"not testable; stand-in {standin.state}{_deviating(standin.deviations)}"
+            rows.append([name, reported, f"{figure(standin.ours, target)} on {standin.experiment}", verdict])
+    return rows
+
+
+def _deviating(deviations: Sequence[Deviation]) -> str:
+    count = len(deviations)
+    return f" ({count} deviation{'s' * (count > 1)})" if count else ""
 
 
 def with_block(text: str, block: str, name: str) -> str:

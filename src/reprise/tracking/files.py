@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 NOT_FINITE = ("nan", "inf", "-inf")  # how write_json writes what JSON has no number for
 
 
@@ -31,6 +33,25 @@ def write_atomic(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically; NaN and infinities become strings, since JSON has none."""
     write_atomic(path, json.dumps(_plain(value), indent=1, allow_nan=False) + "\n")
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON; the literals NaN and Infinity, which other programs write, are numbers too.
+
+    Raises:
+        ValueError: it is none, or so deeply nested that nothing here wrote it.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        if b"NaN" not in data and b"Infinity" not in data:
+            raise
+    try:
+        found = json.loads(data.decode("utf-8"))
+        json.dumps(found, ensure_ascii=False).encode("utf-8")  # half a surrogate pair could not be written again
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return found
 
 
 def _plain(value: Any) -> Any:

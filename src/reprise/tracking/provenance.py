@@ -89,10 +89,14 @@ def source_digest(path: Path) -> str:
     """Digest of what a Python file says: without comments, docstrings and formatting.
 
     It is taken over the syntax tree, written down by ourselves: what `ast.dump` prints, and how f-strings are cut into
-    tokens, differs between versions of Python.
+    tokens, differs between versions of Python. A file that is no Python, as in the middle of an edit, counts as it is.
     """
+    text = path.read_text(encoding="utf-8")
     parts: list[str] = []
-    _write_down(ast.parse(path.read_text(encoding="utf-8")), parts)
+    try:
+        _write_down(ast.parse(text), parts)
+    except (SyntaxError, ValueError):
+        parts = [text]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -118,7 +122,7 @@ def _write_down(node: Any, parts: list[str]) -> None:
         for item in node:
             _write_down(item, parts)
     else:
-        parts.append(f"{type(node).__name__} {node!r}")
+        parts.append(f"{type(node).__name__} {node!a}")  # what `repr` escapes differs between versions too
 
 
 def _joined(pieces: list[ast.expr]) -> list[ast.expr]:
@@ -169,13 +173,20 @@ def changed_sources(code: dict[str, Any]) -> list[str]:
     Args:
         code: the record's `code`.
     """
-    changed = []
-    for name, digest in code.get("sources", {}).items():
-        stem = PACKAGE.joinpath(*name.split(".")[1:])
+    return [name for name, digest in code.get("sources", {}).items() if _digest_now(name) != digest]
+
+
+def _digest_now(module: str) -> str | None:
+    """Digest of a module of this package as it is; None where there is none of this name."""
+    package, *parts = module.split(".")
+    if package != "reprise" or not all(part.isidentifier() for part in parts):
+        return None
+    stem = PACKAGE.joinpath(*parts)
+    try:
         file = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
-        if not file.is_file() or _cached_digest(file, file.stat().st_mtime_ns) != digest:
-            changed.append(name)
-    return changed
+        return _cached_digest(file, file.stat().st_mtime_ns)
+    except OSError:
+        return None
 
 
 @functools.lru_cache(maxsize=1024)

@@ -10,11 +10,10 @@ from typing import Any
 
 from reprise.config.errors import RunError
 from reprise.config.protocol import is_hardware
-from reprise.tracking.files import NOT_FINITE, write_json
+from reprise.tracking.files import parse_json, write_json
+from reprise.tracking.record_check import SCHEMA, check_record
 
-SCHEMA = 1
 FILE = "run.json"
-STATES = ("running", "finished", "pruned", "interrupted", "failed")
 DONE = ("finished", "pruned")  # nothing is left to run
 
 
@@ -134,7 +133,7 @@ def read_record(directory: Path) -> RunRecord:
             f"{directory} is no run directory: it has no {FILE}. Expected a folder like outputs/runs/NAME/s0-1a2b3c4d."
         )
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_bytes())
     except ValueError as error:
         raise RunError(f"{path} is not valid JSON ({error}). It was changed by hand or by the disk.") from None
     return parse_record(raw, str(path))
@@ -144,80 +143,7 @@ def parse_record(raw: Any, where: str) -> RunRecord:
     """Turn parsed JSON into a record.
 
     Raises:
-        RunError: it is none of this version; see `check_record`.
+        RunError: it is none of this version; see `record_check`.
     """
     check_record(raw, where)
     return RunRecord(**raw)
-
-
-_KINDS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "name": str,
-    "seed": int,
-    "command": str,
-    "config": dict,
-    "config_digest": str,
-    "experiment": (str, type(None)),
-    "overrides": list,
-    "choices": dict,
-    "deviations": list,
-    "code": dict,
-    "environment": dict,
-    "data": dict,
-    "sessions": list,
-    "cost": dict,
-    "metrics": dict,
-    "checkpoints": list,
-    "evaluations": list,
-    "wandb": (dict, type(None)),
-    "iteration": int,
-}
-_FIELDS = {f.name: f for f in dataclasses.fields(RunRecord)}
-_REQUIRED = [n for n, f in _FIELDS.items() if f.default is f.default_factory is dataclasses.MISSING]
-
-
-def check_record(raw: Any, where: str) -> None:
-    """Check schema version, names and types of a record that was read, down to its metrics.
-
-    Raises:
-        RunError: naming what is wrong, and what was expected.
-    """
-    if not isinstance(raw, dict) or raw.get("schema") != SCHEMA:
-        found = raw.get("schema") if isinstance(raw, dict) else type(raw).__name__
-        raise RunError(f"{where} has schema {found!r}. Expected {SCHEMA}.")
-    if unknown := sorted(set(raw) - set(_FIELDS)):
-        raise RunError(f"{where} has unknown fields: {', '.join(unknown)}.")
-    if missing := [n for n in _REQUIRED if n not in raw]:
-        raise RunError(f"{where} lacks {', '.join(missing)}.")
-    for name, kind in _KINDS.items():
-        if name in raw and (not isinstance(raw[name], kind) or isinstance(raw[name], bool)):
-            expected = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-            raise RunError(f"{where}: {name} is a {type(raw[name]).__name__}. Expected {expected}.")
-    if raw.get("state", "running") not in STATES:
-        raise RunError(f"{where}: state is {raw['state']!r}. Expected one of {', '.join(STATES)}.")
-    for session in raw.get("sessions", ()):
-        if not isinstance(session, dict):
-            raise RunError(f"{where}: a session is a {type(session).__name__}. Expected dict.")
-    _check_metrics(raw.get("metrics", {}), f"{where}: metrics")
-    for evaluation in raw.get("evaluations", ()):
-        check_evaluation(evaluation, f"{where}: evaluations")
-
-
-def check_evaluation(raw: Any, where: str) -> None:
-    """Check an evaluation's metrics and changes.
-
-    Raises:
-        RunError: naming what is wrong.
-    """
-    if not isinstance(raw, dict) or not isinstance(raw.get("metrics"), dict):
-        raise RunError(f"{where}: one has no metrics. Expected a mapping of them.")
-    if not isinstance(raw.get("changes", {}), dict):
-        raise RunError(f"{where}: changes is a {type(raw['changes']).__name__}. Expected dict.")
-    _check_metrics(raw["metrics"], where)
-
-
-def _check_metrics(metrics: dict[str, Any], where: str) -> None:
-    for name, entry in metrics.items():
-        value = entry.get("value") if isinstance(entry, dict) else None
-        if isinstance(value, bool) or not (isinstance(value, (int, float)) or value in NOT_FINITE):
-            raise RunError(f"{where}: {name} is {entry!r}. Expected a mapping with a number as its value.")

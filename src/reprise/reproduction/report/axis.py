@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,16 @@ def spans_decades(values: Sequence[float], ratio: float) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) > ratio
 
 
-def tick_text(value: float) -> str:
-    """A round value, as short as it is written."""
+def tick_texts(ticks: Sequence[float]) -> list[tuple[float, str]]:
+    """Round values, each with its text, all with the same number of decimals where they are evenly spread."""
+    steps = {round(b - a, 12) for a, b in pairwise(ticks)}
+    if len(steps) == 1 and max(abs(t) for t in ticks) < 1e4:
+        decimals = max(0, *(len(f"{t:.9f}".rstrip("0").partition(".")[2]) for t in ticks))
+        return [(t, f"{t:.{decimals}f}".replace("-", "\u2212")) for t in ticks]
+    return [(t, _short(t)) for t in ticks]
+
+
+def _short(value: float) -> str:
     if abs(value) >= 1e4:
         for unit, word in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
             if abs(value) >= unit:

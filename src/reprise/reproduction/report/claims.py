@@ -6,7 +6,7 @@ import math
 
 from reprise.reproduction.paper import Claim
 from reprise.reproduction.report import words
-from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_text
+from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_texts
 from reprise.reproduction.report.context import Context
 from reprise.reproduction.report.evidence import deviations_table, run_links
 from reprise.reproduction.report.markup import badge, command, facts, folded, paragraphs, plural, slug, text
@@ -38,7 +38,7 @@ def _claim(standing: ClaimStanding, context: Context) -> str:
         + (f'<p class="tested">{text(tested)}</p>' if standing.runs or standing.p_value is not None else "")
         + facts(
             [
-                ("tested as", text(_meaning(claim))),
+                ("test", text(_meaning(claim))),
                 ("source", text(claim.source) + (f' <span class="sure">{text(sure)}</span>' if sure else "")),
                 ("not yet", text(claim.pending or "")),
                 ("why not", text(claim.why or "") if claim.why != standing.reason else ""),
@@ -126,8 +126,8 @@ def _picture(standing: ClaimStanding) -> str:
 
 def _ticks(scale: Scale, base: float) -> str:
     return "".join(
-        f'<text class="tick" x="{scale.at(t):.1f}" y="{base + 15}" text-anchor="middle">{tick_text(t)}</text>'
-        for t in scale.ticks(4)
+        f'<text class="tick" x="{scale.at(t):.1f}" y="{base + 15}" text-anchor="middle">{said}</text>'
+        for t, said in tick_texts(scale.ticks(4))
         if _LEFT + 10 < scale.at(t) < _RIGHT - 10
     )
 

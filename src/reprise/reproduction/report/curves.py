@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from reprise.reproduction.entry import Entry
-from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_text
+from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_texts
 from reprise.reproduction.report.markup import place, plural, text
 from reprise.tracking.metrics_csv import read_metrics
 
@@ -108,18 +108,16 @@ def _line(points: Points, index: int, across: Scale, up: Scale) -> str:
 
 def _axes(across: Scale, up: Scale) -> str:
     found = []
-    for tick in up.ticks(4):
+    for tick, said in tick_texts(up.ticks(4)):
         y = up.at(tick)
         found.append(
             f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{tick_text(tick)}</text>'
+            f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{said}</text>'
         )
-    for tick in across.ticks(5):
+    for tick, said in tick_texts(across.ticks(5)):
         x = across.at(tick)
         anchor = "end" if x > _RIGHT - 14 else "middle"
-        found.append(
-            f'<text class="tick" x="{x:.1f}" y="{_BOTTOM + 16}" text-anchor="{anchor}">{tick_text(tick)}</text>'
-        )
+        found.append(f'<text class="tick" x="{x:.1f}" y="{_BOTTOM + 16}" text-anchor="{anchor}">{said}</text>')
     found.append(f'<line class="axis" x1="{_LEFT}" x2="{_RIGHT}" y1="{_BOTTOM}" y2="{_BOTTOM}"/>')
     found.append(f'<text class="tick" x="{_RIGHT}" y="{_HEIGHT - 2}" text-anchor="end">iterations</text>')
     return "".join(found)

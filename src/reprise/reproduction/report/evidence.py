@@ -11,6 +11,8 @@ from reprise.reproduction.report.context import Context
 from reprise.reproduction.report.markup import badge, command, facts, link, paragraphs, place, slug, text
 from reprise.reproduction.standing import Deviation, Ours, PaperStanding, StandIn, Standing
 
+Pairs = list[tuple[str, str]]
+
 
 def row_evidence(paper: PaperStanding, table: Table, row: Row, context: Context) -> str:
     """The article of a row; the script shows it in a drawer, with the cards of its runs."""
@@ -20,28 +22,41 @@ def row_evidence(paper: PaperStanding, table: Table, row: Row, context: Context)
     cards = " ".join(context.run(r) for r in runs)
     group = f'<p class="kicker">{text(row.group)}</p>' if row.group else ""
     given = facts((h, text(f)) for h, f in zip(table.facts, row.facts, strict=True))
-    head = f'<h4 id="{key}-h">{text(row.label)}</h4>'
-    body = "".join(_target(standing, context) for standing in standings)
+    said = [_said(standing) for standing in standings]
+    shared = [pair for pair in said[0] if all(pair in other for other in said)] if len(said) > 1 else []
+    common = (
+        f'<section class="common"><h5>All its figures</h5>{_lines(shared)}</section>'
+        if any(h for _, h in shared)
+        else ""
+    )
+    own = zip(standings, said, strict=True)
+    body = "".join(_target(standing, [pair for pair in pairs if pair not in shared]) for standing, pairs in own)
     place_ = f'data-place="{text(paper.paper.name)}" data-part="{text(table.printed)}"'
     return (
         f'<article class="evidence" id="{key}" aria-labelledby="{key}-h" data-cards="{cards}" {place_}>'
-        f"{group}{head}{given}{body}{_runs(runs, context)}</article>"
+        f'{group}<h4 id="{key}-h">{text(row.label)}</h4>{given}{body}{common}{_runs(runs, context)}</article>'
     )
 
 
-def _target(standing: Standing, context: Context) -> str:
+def _lines(pairs: Pairs) -> str:
+    """Facts as a list, and below it what needs the whole width."""
+    wide = "".join(html for name, html in pairs if not name)
+    return facts((name, html) for name, html in pairs if name) + wide
+
+
+def _target(standing: Standing, pairs: Pairs) -> str:
     target = standing.target
     return (
         f'<section class="target k-{slug(standing.kind)}"><h5>{text(target.metric)} {badge(standing.kind)}</h5>'
         f'<p class="reason">{text(standing.reason)}</p>'
-        f"{_ours(standing)}{_facts(target)}{paragraphs(target.note)}"
-        f"{deviations_table(standing.deviations)}{_changed(standing.changed)}"
-        f"{_command(standing.command, standing.estimate)}"
+        f"{_ours(standing)}{_lines(pairs)}"
         f"{_standin(target, standing.standin) if standing.standin else ''}</section>"
     )
 
 
-def _facts(target: Target) -> str:
+def _said(standing: Standing) -> Pairs:
+    """What is said of a figure besides its verdict; what all figures of a row share is said once."""
+    target = standing.target
     sure, meaning = words.SURE[target.sure]
     protocol = "; ".join(p for p in (target.protocol, f"on {target.dataset}, {target.split}") if p)
     public = "" if target.public else " (not public)"
@@ -51,22 +66,25 @@ def _facts(target: Target) -> str:
     if target.measure and target.scale != 1.0:
         measured += f", times {target.scale:g}"
     recipe = f"<code>{text(target.recipe.label)}</code>" if target.recipe else ""
-    return facts(
-        [
-            ("reported", f"<b>{text(target.printed)}</b>"),
-            ("spread", text(words.spread(target.spread)) if target.value is not None else ""),
-            ("how sure", f"{text(sure)}. {text(meaning) if target.sure != 'paper' else ''}"),
-            ("source", text(target.source)),
-            ("protocol", text(protocol + public)),
-            ("tolerance", text(words.tolerance(target.tolerance, target.unit))),
-            ("experiment", recipe),
-            ("measured as", measured if recipe else ""),
-            ("pick", "best over validations" if target.pick == "best" else ""),
-            ("hardware", f"a device with {text(target.hardware)} in its name" if target.hardware else ""),
-            ("not yet", text(target.pending or "")),
-            ("why not", text(target.why or "")),
-        ]
-    )
+    spread = words.spread(target.spread) if target.value is not None and target.spread else ""
+    return [
+        ("reported", f"<b>{text(target.printed)}</b>"),
+        ("its ±", text(spread)),
+        ("how sure", f"{text(sure)}. {text(meaning) if target.sure != 'paper' else ''}"),
+        ("source", text(target.source)),
+        ("protocol", text(protocol + public)),
+        ("tolerance", text(words.tolerance(target.tolerance, target.unit))),
+        ("experiment", recipe),
+        ("measured as", measured if recipe else ""),
+        ("pick", "best over validations" if target.pick == "best" else ""),
+        ("hardware", f"a device with {text(target.hardware)} in its name" if target.hardware else ""),
+        ("not yet", text(target.pending or "") if target.pending != standing.reason else ""),
+        ("why not", text(target.why or "") if target.why != standing.reason else ""),
+        ("", paragraphs(target.note)),
+        ("", deviations_table(standing.deviations)),
+        ("", _changed(standing.changed)),
+        ("", _command(standing.command, standing.estimate)),
+    ]
 
 
 def _ours(standing: Standing) -> str:
@@ -105,11 +123,17 @@ def _standin(target: Target, standin: StandIn) -> str:
     ours = ""
     if standin.ours:
         mean = words.interval(standin.ours, words.digits(target), target.unit)
-        ours = f"<b>{text(mean)}</b>, n = {standin.ours.n} {seeds(standin.ours, target)}"
+        ours = f"<b>{text(mean)}</b>, n = {standin.ours.n}"
     return (
         f'<div class="aside"><h6>Stand-in on public data {badge(standin.state)}</h6>'
         '<p class="note">Its figure is compared with nothing: other data, other scale.</p>'
-        + facts([("experiment", f"<code>{text(standin.experiment)}</code>"), ("ours", ours)])
+        + facts(
+            [
+                ("experiment", f"<code>{text(standin.experiment)}</code>"),
+                ("ours", ours),
+                ("seeds", seeds(standin.ours, target) if standin.ours else ""),
+            ]
+        )
         + deviations_table(standin.deviations)
         + _command(standin.command, standin.estimate)
         + "</div>"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from reprise.reproduction.paper import Column, Table
 from reprise.reproduction.report import words
-from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_text
+from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_texts
 from reprise.reproduction.report.markup import slug, text
 from reprise.reproduction.standing import Ours, PaperStanding
 
@@ -116,12 +116,12 @@ def _spoken(marks: Sequence[Mark]) -> str:
 
 def _axis(scale: Scale, base: float) -> str:
     found = [f'<line class="axis" x1="{_LEFT}" x2="{_RIGHT}" y1="{base}" y2="{base}"/>']
-    for tick in scale.ticks(5):
+    for tick, said in tick_texts(scale.ticks(5)):
         x = scale.at(tick)
         anchor = "start" if x < _LEFT + 12 else "end" if x > _RIGHT - 12 else "middle"
         found.append(
             f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{base}"/>'
-            f'<text class="tick" x="{x:.1f}" y="{base + 16}" text-anchor="{anchor}">{tick_text(tick)}</text>'
+            f'<text class="tick" x="{x:.1f}" y="{base + 16}" text-anchor="{anchor}">{said}</text>'
         )
     return "".join(found)
 

@@ -187,6 +187,15 @@
     home = null;
     drawer.replaceChildren();
   }
+  function giveFocus(element) {
+    element?.focus({ preventScroll: true }); // focus alone would also scroll a wide table sideways
+    const box = element?.getBoundingClientRect();
+    if (box && (box.top < 90 || box.bottom > innerHeight)) scrollBy(0, box.top - innerHeight / 2);
+  }
+  function step(key, name) {
+    opener = null; // closing leads to the row that is shown, not to the one it began with
+    openRow(key, `.${name}`);
+  }
   function openRow(key, pressed = ".close") {
     const article = document.getElementById(key);
     if (!article?.matches("article.evidence")) return;
@@ -194,15 +203,15 @@
     const cards = cardsOf(article);
     home = document.createComment("evidence");
     article.replaceWith(home);
-    const step = (label, word, by, name) => {
+    const sideways = (label, word, by, name) => {
       const next = neighbour(key, by);
-      return buttonOf(label, () => openRow(next, `.${name}`), { ariaLabel: word, disabled: !next, className: name });
+      return buttonOf(label, () => step(next, name), { ariaLabel: word, disabled: !next, className: name });
     };
     const title = make("div", {}, make("h2", { textContent: article.dataset.place }), make("h3", { textContent: article.dataset.part }));
     const close = buttonOf("Close", () => drawer.close(), { className: "close" });
-    const head = make("div", { className: "drawer-head" }, title, step("↑", "Previous row", -1, "before"), step("↓", "Next row", 1, "after"), close);
+    const head = make("div", { className: "drawer-head" }, title, sideways("↑", "Previous row", -1, "before"), sideways("↓", "Next row", 1, "after"), close);
     const body = make("div", { className: "drawer-body" }, article);
-    if (cards.length) body.append(make("section", { className: "drawer-runs" }, make("h4", { textContent: `Runs (${cards.length})` }), ...cards));
+    if (cards.length) body.append(make("section", { className: "drawer-runs" }, make("h4", { textContent: `Runs (${cards.length})` }), make("div", {}, ...cards)));
     drawer.append(head, body);
     drawer.setAttribute("aria-labelledby", `${key}-h`);
     if (!drawer.open) drawer.showModal();
@@ -216,7 +225,7 @@
     putBack();
     state.row = "";
     writeHash();
-    (opener?.isConnected ? opener : one(`tr.row[data-row="${CSS.escape(row)}"] a.open`))?.focus();
+    giveFocus(opener?.isConnected ? opener : one(`tr.row[data-row="${CSS.escape(row)}"] a.open`));
     opener = null;
   });
 

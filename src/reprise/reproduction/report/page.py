@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
-from reprise.reproduction.paper import Paper
+from reprise.reproduction.paper import Paper, Table
 from reprise.reproduction.report.claims import claims_html
 from reprise.reproduction.report.context import Context, evidence_runs
 from reprise.reproduction.report.controls import controls_html
@@ -17,7 +18,7 @@ from reprise.reproduction.report.evidence import row_evidence
 from reprise.reproduction.report.forest import forest_html
 from reprise.reproduction.report.icons import ICONS
 from reprise.reproduction.report.markup import folded, link, paragraphs, plural, text
-from reprise.reproduction.report.runs import package_sets, run_cards
+from reprise.reproduction.report.runs import package_sets, run_list
 from reprise.reproduction.report.samples import Gallery, Media
 from reprise.reproduction.report.summary import bar, header_html, legend_html, summary_html
 from reprise.reproduction.report.tables import notes, table_html
@@ -25,6 +26,22 @@ from reprise.reproduction.standing import PaperStanding, Report
 from reprise.tracking.files import write_atomic
 
 PAGE = "index.html"
+
+
+class Part(NamedTuple):
+    """A part of a paper's section.
+
+    Attributes:
+        key: its id.
+        name: in the list of contents.
+        title: what it shows; "" where the name says it.
+        html: its content.
+    """
+
+    key: str
+    name: str
+    title: str
+    html: str
 
 
 def write_page(report: Report, media: Media) -> Path:
@@ -89,18 +106,18 @@ def _paper(standing: PaperStanding, context: Context, gallery: Gallery) -> str:
     paper = standing.paper
     key = context.ids.of("p", paper.name)
     runs = evidence_runs(standing)
-    parts: dict[str, tuple[str, str]] = {
-        context.ids.of("t", paper.name, table.id): (table.printed, _table(standing, i, context))
-        for i, table in enumerate(paper.tables)
-    }
+    parts = [
+        Part(context.ids.of("t", paper.name, table.id), table.printed, table.title, _table(standing, table, context))
+        for table in paper.tables
+    ]
     more = {
         "Claims": claims_html(standing.claims, context),
         "Learning curves": curves_html(runs, context.report.root),
         "Samples": gallery.html(runs),
-        "Runs": run_cards(runs, context),
+        "Runs": run_list(runs, context),
     }
-    parts |= {context.ids.of(name, paper.name): (name, html) for name, html in more.items() if html}
-    sections = "".join(_section(part, name, html, name not in more) for part, (name, html) in parts.items())
+    parts += [Part(context.ids.of(name, paper.name), name, "", html) for name, html in more.items() if html]
+    sections = "".join(_section(part) for part in parts)
     return (
         f'<section class="paper" id="{key}" aria-labelledby="{key}-h" data-name="{text(paper.name)}">'
         f"{_citation(paper, key)}{bar(standing.counts)}{_contents(paper, parts)}{paragraphs(paper.note)}"
@@ -121,23 +138,21 @@ def _citation(paper: Paper, key: str) -> str:
     )
 
 
-def _contents(paper: Paper, parts: Mapping[str, tuple[str, str]]) -> str:
-    items = "".join(f'<li><a href="#{key}">{text(name)}</a></li>' for key, (name, _) in parts.items())
+def _contents(paper: Paper, parts: Sequence[Part]) -> str:
+    items = "".join(f'<li><a href="#{part.key}">{text(part.name)}</a></li>' for part in parts)
     return f'<nav class="contents" aria-label="Parts of {text(paper.name)}"><ul>{items}</ul></nav>'
 
 
-def _table(standing: PaperStanding, index: int, context: Context) -> str:
-    table = standing.paper.tables[index]
+def _table(standing: PaperStanding, table: Table, context: Context) -> str:
     articles = "".join(row_evidence(standing, table, row, context) for row in table.rows)
     evidence = folded(f"Evidence of {text(table.printed)}, row by row", articles, "all-evidence")
-    title = f'<p class="table-title">{text(table.title)}</p>'
-    return title + notes(table) + table_html(standing, table, context) + forest_html(standing, table) + evidence
+    return notes(table) + table_html(standing, table, context) + forest_html(standing, table) + evidence
 
 
-def _section(key: str, name: str, html: str, table: bool) -> str:
-    css = "part printed" if table else f"part {name.split()[-1].lower()}-part"
-    head = f'<h3 id="{key}-h">{text(name)}</h3>'
-    return f'<section class="{css}" id="{key}" aria-labelledby="{key}-h">{head}{html}</section>'
+def _section(part: Part) -> str:
+    title = f" <span>{text(part.title)}</span>" if part.title else ""
+    head = f'<h3 id="{part.key}-h">{text(part.name)}{title}</h3>'
+    return f'<section class="part" id="{part.key}" aria-labelledby="{part.key}-h">{head}{part.html}</section>'
 
 
 def _packages(context: Context) -> str:

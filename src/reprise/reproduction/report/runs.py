@@ -12,12 +12,15 @@ from reprise.reproduction.report.evidence import wandb_link
 from reprise.reproduction.report.markup import command, facts, file_link, folded, place, plural, text
 
 _KEY_PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "reprise")
+_OPEN = 8  # more cards than these are folded away
 _SHORT = 10  # characters of a commit
 
 
-def run_cards(runs: list[Entry], context: Context) -> str:
-    """The cards of runs that the page does not show yet."""
-    return "".join(_card(run, context) for run in runs if _first(run, context))
+def run_list(runs: list[Entry], context: Context) -> str:
+    """The cards of runs that the page does not show yet; many of them are folded away."""
+    found = [_card(run, context) for run in runs if _first(run, context)]
+    cards = f'<div class="runs">{"".join(found)}</div>' if found else ""
+    return folded(plural(len(found), "run"), cards, "many-runs") if len(found) > _OPEN else cards
 
 
 def _first(run: Entry, context: Context) -> bool:

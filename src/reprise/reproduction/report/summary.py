@@ -14,6 +14,7 @@ _JUDGED: tuple[Kind, ...] = ("reproduced", "better", "not reproduced", "inconclu
 _MARKS = (
     ("± of ours", "Half the width of the 95 % t interval of the mean over seeds. One seed has none."),
     ("n", "Seeds that our mean is over."),
+    ("stand-in", "Public data in place of private ones. The figure is compared with nothing: other data, other scale."),
     ("difference", "Ours minus reported, and as share of the reported figure."),
     ("deviation", "A value of the config that differs from the experiment's protocol."),
     ("device time", "Of all runs behind the row, training and measurements, times the devices they held."),
@@ -49,9 +50,9 @@ def summary_html(report: Report, context: Context) -> str:
     judged = sum(counts[k] for k in _JUDGED)
     tests = sum(counts[k] for k in counts if k != "not testable")
     sentence = (
-        f"{plural(len(report.papers), 'paper')} report {plural(total, 'figure')}. "
-        f"Outsiders can test {tests:,} of them; {judged:,} rest on runs of the exact protocol, and {counts['reproduced']:,} "
-        f"{'is' if counts['reproduced'] == 1 else 'are'} reproduced."
+        f"{plural(len(report.papers), 'paper')} with {plural(total, 'figure')}. "
+        f"Outsiders can test {tests:,} of them; {judged:,} rest on runs of the exact protocol, "
+        f"and {counts['reproduced']:,} {'is' if counts['reproduced'] == 1 else 'are'} reproduced. The name of a row opens its evidence."
     )
     tiles = "".join(
         f'<li><a class="tile k-{slug(kind)}{"" if n else " none"}" href="#papers" data-verdict="{slug(kind)}">'

@@ -9,6 +9,7 @@ from reprise.reproduction.report.markup import badge, paragraphs, plural, slug, 
 from reprise.reproduction.standing import Ours, PaperStanding, StandIn, Standing
 
 _ROOMY = 1  # so many columns of figures leave room for a column each for n, difference and verdict
+_SHORT = 24  # characters of a fact that stay in one line
 _PARTS = ("reported", "ours, 95 % interval", "n", "difference", "verdict")
 
 
@@ -44,14 +45,16 @@ def doubts(table: Table) -> str:
 
 def notes(table: Table) -> str:
     """What a reader should know of the table."""
-    return paragraphs(table.note) + doubts(table)
+    standins = any(t.standin and t.standin_measure for row in table.rows for t in row.targets.values())
+    said = "Rows marked stand-in hold figures on public data in place of private ones; they are compared with nothing."
+    return paragraphs(table.note) + (f'<p class="note">{said}</p>' if standins else "") + doubts(table)
 
 
 def _head(table: Table, roomy: bool) -> str:
     span = "" if roomy else ' rowspan="2"'
     cells = [f'<th scope="col" class="name"{span} data-sort="text">row</th>']
     cells += [f'<th scope="col"{span} data-sort="text">{text(f)}</th>' for f in table.facts]
-    tail = f'<th scope="col" class="n"{span} data-sort="number">device time</th><th scope="col"{span}>evidence</th>'
+    tail = f'<th scope="col" class="n"{span} data-sort="number">device time</th>'
     if roomy:
         column = table.columns[0]
         cells += [f'<th scope="col" class="n" data-sort="number">{_column(table, 0)} {_PARTS[0]}</th>']
@@ -76,7 +79,7 @@ def _column(table: Table, index: int) -> str:
 
 
 def _group(paper: PaperStanding, table: Table, rows: list[Row], roomy: bool, context: Context) -> str:
-    width = 1 + len(table.facts) + (5 if roomy else 2) * len(table.columns) + 2
+    width = 1 + len(table.facts) + (5 if roomy else 2) * len(table.columns) + 1
     name = rows[0].group
     head = (
         f'<tr class="group"><th scope="rowgroup" colspan="{width}"><span>{text(name)}</span></th></tr>' if name else ""
@@ -90,20 +93,18 @@ def _row(paper: PaperStanding, table: Table, row: Row, roomy: bool, context: Con
     runs = words.row_runs(standings.values())
     own = [r for s in standings.values() for r in s.runs]
     kinds = " ".join(sorted({slug(s.kind) for s in standings.values()}))
-    tag = '<span class="tag">baseline</span>' if row.baseline else ""
+    tag = ' <span class="tag">baseline</span>' if row.baseline else ""
     group = f'<span class="of-group">{text(row.group)}</span>' if row.group else ""
-    cells = [f'<th scope="row" class="name"><span class="label">{text(row.label)}</span>{tag}{group}</th>']
-    cells += [f"<td>{text(f)}</td>" for f in row.facts]
+    count = f'<span class="count">{plural(len(runs), "run")}</span>' if runs else ""
+    opened = f'<a class="open" href="#{key}" title="evidence">{text(row.label)}</a>'
+    cells = [f'<th scope="row" class="name">{opened}{tag}{count}{group}</th>']
+    cells += [f'<td class="fact{"" if len(f) > _SHORT else " short"}">{text(f)}</td>' for f in row.facts]
     for column in table.columns:
         standing = standings.get(column.id)
         cells += _roomy(standing) if roomy else _dense(standing)
     seconds = words.device_seconds(own)
     order = "" if seconds is None else f' data-value="{seconds:.6g}"'
     cells.append(f'<td class="n cost"{order}>{words.duration(seconds)}</td>')
-    said = f'<span class="unseen"> of {text(row.label)}</span>'
-    count = f' <span class="count">{plural(len(runs), "run")}</span>' if runs else ""
-    opened = f'<a class="open" href="#{key}">{"evidence" if runs else "details"}{said}</a>{count}'
-    cells.append(f'<td class="evidence-cell">{opened}</td>')
     css = "row baseline" if row.baseline else "row"
     data = f'data-kinds="{kinds}" data-runs="{len(runs)}" data-row="{key}"'
     return f'<tr class="{css}" {data}>{"".join(cells)}</tr>{_standins(table, row, standings, roomy, key)}'
@@ -133,7 +134,7 @@ def _roomy(standing: Standing | None) -> list[str]:
     target, ours = standing.target, standing.ours
     decimals = words.digits(target)
     if ours is None:
-        middle = ['<td class="n empty">–</td>'] * 3
+        middle = ['<td class="n"></td>'] * 3
     else:
         middle = [
             f'<td class="n"{_order(ours.mean)}><b>{text(words.interval(ours, decimals, target.unit))}</b></td>',
@@ -182,7 +183,7 @@ def _standins(table: Table, row: Row, standings: dict[str, Standing], roomy: boo
         cells = [
             f'<th scope="row" class="name" colspan="{1 + len(table.facts)}"><span class="label">'
             f'<span class="tag">stand-in</span> <code>{text(name)}</code></span>'
-            '<span class="said">public data in place of private ones; compared with nothing</span></th>'
+            "</th>"
         ]
         for column in table.columns:
             standing = here.get(column.id)
@@ -192,7 +193,7 @@ def _standins(table: Table, row: Row, standings: dict[str, Standing], roomy: boo
                 cells += _standin(standing.target, standing.standin, roomy)
         runs = [r for s in here.values() if s.standin for r in s.standin.runs]
         seconds = words.duration(words.device_seconds(runs))
-        cells.append(f'<td class="n cost">{seconds}</td><td></td>')
+        cells.append(f'<td class="n cost">{seconds}</td>')
         found.append(f'<tr class="standin" data-of="{key}">{"".join(cells)}</tr>')
     return "".join(found)
 

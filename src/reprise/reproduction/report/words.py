@@ -53,6 +53,8 @@ def value(number_: float, decimals: int | None) -> str:
 
 def interval(ours: Ours, decimals: int | None, unit: str = "") -> str:
     """Mean and half width of its 95 % interval; the mean alone for one seed."""
+    if decimals is None and ours.half_width and math.isfinite(ours.half_width):
+        decimals = min(8, max(0, 1 - math.floor(math.log10(ours.half_width))))
     width = "" if ours.half_width is None else f" ± {value(ours.half_width, decimals)}"
     return f"{value(ours.mean, decimals)}{width}{unit}"
 
