@@ -174,7 +174,7 @@
   }
   function cardsOf(article) {
     const keys = article.dataset.cards.split(" ").filter(Boolean);
-    const found = keys.map((key) => document.getElementById(key)).filter(Boolean);
+    const found = keys.map((key) => document.getElementById(key)?.closest("details")).filter(Boolean);
     return found.map((card) => {
       const copy = card.cloneNode(true);
       for (const element of [copy, ...all("[id]", copy)]) element.removeAttribute("id");
@@ -279,10 +279,11 @@
       showControls();
       applyFilters();
     }
-    const focus = place.matches("details") ? one("summary", place) : place;
-    if (focus === place) place.tabIndex = -1;
+    const fold = place.closest("details.run, details.packages");
+    const focus = fold ? one("summary", fold) : place;
+    if (!fold) place.tabIndex = -1;
     focus.focus({ preventScroll: true });
-    place.scrollIntoView();
+    focus.scrollIntoView();
     state.at = key;
     writeHash();
   }

@@ -23,7 +23,7 @@ def table_html(paper: PaperStanding, table: Table, context: Context) -> str:
             groups.append([])
         groups[-1].append(row)
     body = "".join(_group(paper, table, group, roomy, context) for group in groups)
-    label = f"{table.printed}: {table.title}"
+    label = f"{paper.paper.name}, {table.printed}: {table.title}"
     return (
         f'<div class="table" role="region" tabindex="0" aria-label="{text(label)}">'
         f'<table class="figures {"roomy" if roomy else "dense"}" data-key="{key}">'
