@@ -20,6 +20,7 @@ from reprise.reproduction.report.curves import downsample
 from reprise.reproduction.report.markup import Ids, is_https, link, text
 from reprise.reproduction.report.words import duration, interval, p_value, share
 from reprise.reproduction.standing import KINDS, OUTCOMES, Report
+from reprise.tracking.metrics_csv import read_metrics, read_series
 from tests.reproduction.reports import EVIL, entry, kernels, ours, png, rich_report, wavegrad, write_samples
 
 VOID = {"meta", "link", "img", "input", "br"}
@@ -366,3 +367,25 @@ def test_long_curves_keep_their_ends_and_peaks() -> None:
     kept = downsample(points)
     assert len(kept) == 200 and kept[0] == points[0] and kept[-1] == points[-1] and points[2345] in kept
     assert kept == sorted(kept) and downsample(points[:200]) == points[:200]
+
+
+def test_series_are_the_rows_of_their_names(tmp_path: Path) -> None:
+    rows = (
+        "10,train/loss,0.5\n10,train/loss_2,9.0\n20,train/loss,nan\n20,val/a.b,1e-3\n20,val/aXb,7.0\n30,train/loss,0."
+    )
+    (tmp_path / "metrics.csv").write_text(f"step,name,value\n{rows}", encoding="utf-8")
+    found = read_series(tmp_path, ["train/loss", "val/a.b", "absent"])
+    assert [step for step, _ in found["train/loss"]] == [10, 20], "the row that was cut off is left out"
+    assert found["val/a.b"] == [(20, 0.001)] and "absent" not in found
+    assert [(s, n) for s, n, _ in read_metrics(tmp_path) if n == "train/loss"] == [
+        (10, "train/loss"),
+        (20, "train/loss"),
+    ]
+    assert read_series(tmp_path / "none", ["a"]) == {}
+
+
+def test_a_broken_metrics_file_ends_nothing(tmp_path: Path) -> None:
+    report = rich_report(tmp_path)
+    for file in tmp_path.rglob("metrics.csv"):
+        file.write_text("step,name,value\n1,train/loss,half\n", encoding="utf-8")
+    assert "Learning curves" not in Page(render_page(report, Media(page=tmp_path))).said
