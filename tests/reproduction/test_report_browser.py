@@ -147,6 +147,10 @@ def test_the_address_brings_the_view_back(visit: Opener) -> None:
     assert page.get_by_label("only with runs").is_checked()
     assert visible(page, "tr.row") == 1
     assert page.locator("[data-key='t-kernels-rmse'] [aria-sort]").get_attribute("aria-sort") == "descending"
+    page = visit("#verdict=missing&at=t-wavegrad-table2").page
+    assert page.get_by_role("combobox", name="Verdict").input_value() == "missing", (
+        "a place that is hidden changes nothing"
+    )
     assert visit("#%zz").complaints == []
     assert visit("#row=nothing&sort=a:b:c&verdict=%22%5D").complaints == []
 
@@ -226,7 +230,9 @@ def test_a_command_is_copied(visit: Opener) -> None:
     card.locator("summary").first.click()
     card.get_by_role("button", name="Copy").click()
     card.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()").startswith("train.py experiment=kernels/implicit seed=0")
+    assert page.evaluate("navigator.clipboard.readText()").startswith(
+        "python train.py experiment=kernels/implicit seed=0"
+    )
 
 
 def test_links_lead_out_of_the_drawer_to_what_is_folded(visit: Opener) -> None:
@@ -291,7 +297,7 @@ def test_print_opens_what_is_folded(visit: Opener, tmp_path: Path) -> None:
     "state", ["drawer", *(pytest.param(s, marks=pytest.mark.slow) for s in ("closed", "open", "filtered"))]
 )
 def test_axe_finds_nothing(visit: Opener, scheme: str, state: str) -> None:
-    address = {"drawer": f"#row={ROW}", "filtered": "#verdict=reproduced"}.get(state, "")
+    address = {"drawer": f"#row={ROW}", "filtered": "#verdict=not-testable"}.get(state, "")
     page = visit(address, color_scheme=scheme).page
     if state == "open":
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")

@@ -183,10 +183,10 @@ def test_standins_have_rows_of_their_own(page: Page) -> None:
 
 def test_provenance_of_a_run(page: Page) -> None:
     for words in (
-        "train.py experiment=kernels/implicit seed=0 trainer=ddp",
+        "python train.py experiment=kernels/implicit seed=0 trainer=ddp",
         "e8aea323abe51631c16cf49f4b270624ba908d5c , clean tree",
         "76ef8c99ded863bdd318a08d9760926d9785a1c28e8ecd188aba926c43ad646d",
-        "NVIDIA H100 80GB HBM3",
+        "4 × NVIDIA H100 80GB HBM3, AMD EPYC, 16 cores, 128.0 GiB",
         "precision 32-true, world size 4",
         "Python 3.11.7",
         "torch 2.9.1",

@@ -269,9 +269,9 @@
       follow(link);
     }
   });
-  function goTo(key) {
+  function goTo(key, reveal = true) {
     const place = document.getElementById(key);
-    if (!place) return;
+    if (!place || (!reveal && place.closest("[hidden]"))) return;
     if (place.matches("article.evidence")) return openRow(key);
     for (let e = place; e; e = e.parentElement) if (e.matches("details")) e.open = true;
     if (place.closest("[hidden]")) {
@@ -330,7 +330,7 @@
     const table = one(`table[data-key="${CSS.escape(key)}"]`);
     if (table) sortTable(table, Number(place), direction);
     if (state.row) openRow(state.row);
-    else if (state.at) goTo(state.at);
+    else if (state.at) goTo(state.at, location.hash.includes("=") === false);
   }
   setTheme(remembered());
   addEventListener("hashchange", start);
