@@ -19,7 +19,7 @@ from reprise.reproduction.report.axis import Scale, fit, tick_texts
 from reprise.reproduction.report.curves import downsample
 from reprise.reproduction.report.markup import Ids, is_https, link, text
 from reprise.reproduction.report.words import duration, interval, p_value, share
-from reprise.reproduction.standing import KINDS, OUTCOMES, Report
+from reprise.reproduction.standing import KINDS, OUTCOMES, PaperStanding, Report
 from reprise.tracking.metrics_csv import read_metrics, read_series
 from tests.reproduction.reports import EVIL, entry, kernels, ours, png, rich_report, wavegrad, write_samples
 
@@ -389,3 +389,18 @@ def test_a_broken_metrics_file_ends_nothing(tmp_path: Path) -> None:
     for file in tmp_path.rglob("metrics.csv"):
         file.write_text("step,name,value\n1,train/loss,half\n", encoding="utf-8")
     assert "Learning curves" not in Page(render_page(report, Media(page=tmp_path))).said
+
+
+def page_of(standing: PaperStanding) -> Page:
+    return Page(render_page(Report("outputs", "0.1.0", (standing,), 0), Media()))
+
+
+def test_a_place_that_is_long_or_not_the_only_one_stands_behind_the_title(root: Path) -> None:
+    standing = kernels(root)
+    wide, single = standing.paper.tables
+    tables = (wide, replace(single, printed="a place in the paper that has no number"))
+    long = page_of(replace(standing, paper=replace(standing.paper, tables=tables)))
+    assert "Parameters a place in the paper that has no number" in long.said
+    tables = (replace(wide, printed="in the text"), replace(single, printed="in the text"))
+    twice = page_of(replace(standing, paper=replace(standing.paper, tables=tables)))
+    assert "RMSE of Gaussian processes by kernel in the text" in twice.said and "Parameters in the text" in twice.said
