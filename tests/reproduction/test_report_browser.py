@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from reprise.reproduction.report import Media, write_page
+from reprise.reproduction.report import PAGE, Media, render_page
 from tests.reproduction.reports import rich_report
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'reprise[dev]'")
@@ -34,7 +34,9 @@ class Opened:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("outputs")
-    return write_page(rich_report(folder), Media(page=folder)).as_uri()
+    path = folder / PAGE
+    path.write_text(render_page(rich_report(folder), Media(page=folder)), encoding="utf-8")
+    return path.as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 from reprise.reproduction.paper import Paper, Table
@@ -24,7 +23,6 @@ from reprise.reproduction.report.samples import Gallery, Media
 from reprise.reproduction.report.summary import bar, header_html, legend_html, summary_html
 from reprise.reproduction.report.tables import notes, table_html
 from reprise.reproduction.standing import PaperStanding, Report
-from reprise.tracking.files import write_atomic
 
 PAGE = "index.html"
 _SHORT = 24  # characters of a place in the paper, such as Table 2, that can be a heading
@@ -46,14 +44,6 @@ class Part(NamedTuple):
     title: str
     html: str
     short: str = ""
-
-
-def write_page(report: Report, media: Media) -> Path:
-    """Write index.html into the directory that `media` names."""
-    path = media.page / PAGE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, render_page(report, media))
-    return path
 
 
 def render_page(report: Report, media: Media) -> str:
