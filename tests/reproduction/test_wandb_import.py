@@ -95,7 +95,9 @@ def test_a_record_that_was_sent_comes_back_as_it_was(server: Server, tmp_path: P
     assert entry.changed == ()
 
 
-def test_of_other_runs_a_record_is_put_together(server: Server, tmp_path: Path) -> None:
+def test_of_other_runs_a_record_is_put_together(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     add_bare(server, "bare", 0)
     found = bring(tmp_path)
     assert found.rebuilt == ["bare"]
@@ -118,6 +120,8 @@ def test_of_other_runs_a_record_is_put_together(server: Server, tmp_path: Path) 
     assert math.isnan(entry.metrics["val/diverged"].value)
     assert entry.evaluations == ()
     assert entry.changed == ("(source not recorded)",)  # so that no verdict rests on it
+    assert main(["show", str(entry.directory)]) == 0
+    assert "val/ls_mse               214.5\n" in capsys.readouterr().out
 
 
 def test_deviations_of_a_rebuilt_record_are_worked_out(server: Server, tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ def _show_run(directory: Path) -> int:
     print("\nmetrics")
     for name, entry in record.metrics.items():
         best = f"   best {entry['best']:.6g} at step {entry['best_step']}" if "best" in entry else ""
-        print(f"  {name:<24} {float(entry['value']):.6g}  (step {entry['step']}){best}")
+        step = f"  (step {entry['step']})" if "step" in entry else ""  # W&B does not know it of an imported run
+        print(f"  {name:<24} {float(entry['value']):.6g}{step}{best}")
     for evaluation in record.evaluations:
         print(
             f"\nevaluation {evaluation['folder']}, step {evaluation['step']}, {evaluation['weights']} weights, "
