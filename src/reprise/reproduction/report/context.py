@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reprise.reproduction.entry import Entry
-from reprise.reproduction.report.markup import Ids
+from reprise.reproduction.report.markup import Ids, place
 from reprise.reproduction.standing import PaperStanding, Report
 
 
@@ -30,7 +30,7 @@ class Context:
 
     def run(self, entry: Entry) -> str:
         """Id of a run's card."""
-        return self.ids.of("run", entry.id, entry.directory)
+        return self.ids.of("run", entry.id, place(entry.directory, self.report.root))
 
 
 def evidence_runs(paper: PaperStanding) -> list[Entry]:

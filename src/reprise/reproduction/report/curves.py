@@ -9,7 +9,7 @@ from itertools import groupby
 from reprise.reproduction.entry import Entry
 from reprise.reproduction.report.axis import Scale, fit, spans_decades, tick_texts
 from reprise.reproduction.report.markup import place, plural, text
-from reprise.tracking.metrics_csv import read_metrics
+from reprise.tracking.metrics_csv import read_series
 
 Points = list[tuple[float, float]]
 MAX_POINTS = 200
@@ -26,14 +26,16 @@ def curves_html(runs: Sequence[Entry], root: str) -> str:
     for _, group in groupby(runs, key=lambda r: (r.experiment or r.name, r.digest)):
         members = list(group)
         drawn = members[:_SEEDS]
-        tables = {(r.id, r.directory): _rows(r) for r in drawn}
-        if not any(tables.values()):
+        names = list(dict.fromkeys([_LOSS, *_watched(members)]))
+        tables = [_series(r, names) for r in drawn]
+        if not any(tables):
             continue
-        watched = _watched(members)
         panels = []
-        for name in dict.fromkeys([_LOSS, *watched]):
-            lines = [(f"seed {r.seed}", _points(tables[r.id, r.directory], name)) for r in drawn]
-            panels.append(_panel(name, [(label, points) for label, points in lines if points]))
+        for name in names:
+            lines = [
+                (f"seed {r.seed}", series[name]) for r, series in zip(drawn, tables, strict=True) if name in series
+            ]
+            panels.append(_panel(name, lines))
         more = f"; {plural(len(members) - _SEEDS, 'more run')} not drawn" if len(members) > _SEEDS else ""
         where = place(members[0].directory.parent, root)
         found.append(
@@ -45,21 +47,20 @@ def curves_html(runs: Sequence[Entry], root: str) -> str:
     return "".join(found)
 
 
-def _rows(run: Entry) -> list[tuple[int, str, float]]:
+def _series(run: Entry, names: Sequence[str]) -> dict[str, Points]:
+    """What is drawn of a run; metrics that were never finite are left out."""
     try:
-        return read_metrics(run.directory)
+        found = read_series(run.directory, names)
     except (OSError, ValueError):  # a file changed by hand has no place in a report, and no right to end it
-        return []
+        return {}
+    finite = {n: [(float(step), value) for step, value in rows if math.isfinite(value)] for n, rows in found.items()}
+    return {name: downsample(points) for name, points in finite.items() if points}
 
 
 def _watched(runs: Sequence[Entry]) -> list[str]:
     """The metric whose best value the record keeps; the loss on validation data where it keeps none."""
     names = {name for r in runs for name, m in r.metrics.items() if m.best is not None and name.startswith("val/")}
     return sorted(names)[:1] or sorted({n for r in runs for n in r.metrics if n == "val/loss"})
-
-
-def _points(rows: list[tuple[int, str, float]], name: str) -> Points:
-    return downsample([(float(step), value) for step, n, value in rows if n == name and math.isfinite(value)])
 
 
 def downsample(points: Points, most: int = MAX_POINTS) -> Points:

@@ -95,9 +95,15 @@ def command(words: str) -> str:
 
 
 def folded(summary: str, body: str, css: str = "", key: str = "") -> str:
-    """Something that opens on demand; both parts are HTML already."""
-    attributes = (f' class="{css}"' if css else "") + (f' id="{key}"' if key else "")
-    return f"<details{attributes}><summary>{summary}</summary>{body}</details>" if body else ""
+    """Something that opens on demand; both parts are HTML already.
+
+    The id is that of the inner part, since browsers open what holds the place that a link leads to.
+    """
+    if not body:
+        return ""
+    inner = f'<div id="{key}">{body}</div>' if key else body
+    attribute = f' class="{css}"' if css else ""
+    return f"<details{attribute}><summary>{summary}</summary>{inner}</details>"
 
 
 def paragraphs(words: str, css: str = "note") -> str:

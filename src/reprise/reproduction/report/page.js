@@ -174,7 +174,7 @@
   }
   function cardsOf(article) {
     const keys = article.dataset.cards.split(" ").filter(Boolean);
-    const found = keys.map((key) => document.getElementById(key)).filter(Boolean);
+    const found = keys.map((key) => document.getElementById(key)?.closest("details")).filter(Boolean);
     return found.map((card) => {
       const copy = card.cloneNode(true);
       for (const element of [copy, ...all("[id]", copy)]) element.removeAttribute("id");
@@ -269,9 +269,9 @@
       follow(link);
     }
   });
-  function goTo(key) {
+  function goTo(key, reveal = true) {
     const place = document.getElementById(key);
-    if (!place) return;
+    if (!place || (!reveal && place.closest("[hidden]"))) return;
     if (place.matches("article.evidence")) return openRow(key);
     for (let e = place; e; e = e.parentElement) if (e.matches("details")) e.open = true;
     if (place.closest("[hidden]")) {
@@ -279,10 +279,11 @@
       showControls();
       applyFilters();
     }
-    const focus = place.matches("details") ? one("summary", place) : place;
-    if (focus === place) place.tabIndex = -1;
+    const fold = place.closest("details.run, details.packages");
+    const focus = fold ? one("summary", fold) : place;
+    if (!fold) place.tabIndex = -1;
     focus.focus({ preventScroll: true });
-    place.scrollIntoView();
+    focus.scrollIntoView();
     state.at = key;
     writeHash();
   }
@@ -329,7 +330,7 @@
     const table = one(`table[data-key="${CSS.escape(key)}"]`);
     if (table) sortTable(table, Number(place), direction);
     if (state.row) openRow(state.row);
-    else if (state.at) goTo(state.at);
+    else if (state.at) goTo(state.at, location.hash.includes("=") === false);
   }
   setTheme(remembered());
   addEventListener("hashchange", start);

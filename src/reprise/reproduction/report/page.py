@@ -151,8 +151,8 @@ def _table(standing: PaperStanding, table: Table, context: Context) -> str:
 
 def _section(part: Part) -> str:
     title = f" <span>{text(part.title)}</span>" if part.title else ""
-    head = f'<h3 id="{part.key}-h">{text(part.name)}{title}</h3>'
-    return f'<section class="part" id="{part.key}" aria-labelledby="{part.key}-h">{head}{part.html}</section>'
+    head = f"<h3>{text(part.name)}{title}</h3>"
+    return f'<section class="part" id="{part.key}">{head}{part.html}</section>'
 
 
 def _packages(context: Context) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any
 
 from reprise.reproduction.entry import Entry, Evaluation
@@ -43,7 +44,7 @@ def _card(run: Entry, context: Context) -> str:
     )
     link = os.path.relpath(run.directory, context.page)
     body = (
-        f'<p class="todo">To run it again:</p>{command(run.command)}'
+        f'<p class="todo">To run it again:</p>{command(_again(run))}'
         + facts(
             [
                 ("directory", file_link(link + "/", where)),
@@ -64,6 +65,11 @@ def _card(run: Entry, context: Context) -> str:
         + (folded(f"{plural(len(run.changed), 'module')} changed since", _list(run.changed)) if run.changed else "")
     )
     return folded(heading, body, "run", context.run(run))
+
+
+def _again(run: Entry) -> str:
+    """The recorded command, as one types it."""
+    return f"python {run.command}" if run.command.startswith("train.py") else run.command
 
 
 def _number(found: Any) -> float | None:
@@ -91,7 +97,8 @@ def _mapping(found: dict[str, Any]) -> str:
 def _environment(run: Entry, context: Context) -> list[tuple[str, str]]:
     found = run.environment
     hardware: dict[str, Any] = found["hardware"] if isinstance(found.get("hardware"), dict) else {}
-    gpus = hardware.get("gpus") or []
+    devices = Counter(str(g) for g in hardware.get("gpus") or [])
+    gpus = [name if n == 1 else f"{n} × {name}" for name, n in devices.items()]
     cores = f"{hardware['cores']} cores" if hardware.get("cores") else ""
     machine = [*gpus, hardware.get("cpu"), cores, words.size(_number(hardware.get("memory_bytes")))]
     runs_as = [

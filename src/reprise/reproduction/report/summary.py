@@ -52,7 +52,9 @@ def summary_html(report: Report, context: Context) -> str:
     sentence = (
         f"{plural(len(report.papers), 'paper')} with {plural(total, 'figure')}. "
         f"Outsiders can test {tests:,} of them; {judged:,} rest on runs of the exact protocol, "
-        f"and {counts['reproduced']:,} {'is' if counts['reproduced'] == 1 else 'are'} reproduced. The name of a row opens its evidence."
+        f"and {counts['reproduced']:,} {'is' if counts['reproduced'] == 1 else 'are'} reproduced. "
+        "The name of a row opens its evidence; "
+        'the <a href="#legend">legend</a> says what the words mean.'
     )
     tiles = "".join(
         f'<li><a class="tile k-{slug(kind)}{"" if n else " none"}" href="#papers" data-verdict="{slug(kind)}">'

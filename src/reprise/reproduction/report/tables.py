@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 from reprise.reproduction.paper import Row, Table, Target
 from reprise.reproduction.report import words
 from reprise.reproduction.report.context import Context
@@ -10,25 +13,47 @@ from reprise.reproduction.standing import Ours, PaperStanding, StandIn, Standing
 
 _ROOMY = 1  # so many columns of figures leave room for a column each for n, difference and verdict
 _SHORT = 24  # characters of a fact that stay in one line
-_PARTS = ("reported", "ours, 95 % interval", "n", "difference", "verdict")
+
+
+class Layout(NamedTuple):
+    """How the columns of a table are laid out.
+
+    Attributes:
+        roomy: n, difference and verdict have columns of their own; else they stand below our figure.
+        measured: there is, or could be, a figure of ours; else only verdicts stand beside the reported ones.
+    """
+
+    roomy: bool
+    measured: bool
+
+    @property
+    def width(self) -> int:
+        """Cells of a figure."""
+        return 5 if self.roomy and self.measured else 2
 
 
 def table_html(paper: PaperStanding, table: Table, context: Context) -> str:
     """The table with its caption and notes; the evidence of its rows stands elsewhere."""
     key = context.ids.of("t", paper.paper.name, table.id)
-    roomy = len(table.columns) <= _ROOMY
+    layout = _layout(paper, table)
     groups: list[list[Row]] = []
     for row in table.rows:
         if not groups or groups[-1][0].group != row.group:
             groups.append([])
         groups[-1].append(row)
-    body = "".join(_group(paper, table, group, roomy, context) for group in groups)
-    label = f"{table.printed}: {table.title}"
+    body = "".join(_group(paper, table, group, layout, context) for group in groups)
+    label = f"{paper.paper.name}, {table.printed}: {table.title}"
     return (
         f'<div class="table" role="region" tabindex="0" aria-label="{text(label)}">'
-        f'<table class="figures {"roomy" if roomy else "dense"}" data-key="{key}">'
-        f'<caption class="unseen">{text(label)}</caption>{_head(table, roomy)}{body}</table></div>'
+        f'<table class="figures {"roomy" if layout.roomy else "dense"}" data-key="{key}">'
+        f'<caption class="unseen">{text(label)}</caption>{_head(table, layout)}{body}</table></div>'
     )
+
+
+def _layout(paper: PaperStanding, table: Table) -> Layout:
+    standings = [paper.targets[t.id] for row in table.rows for t in row.targets.values()]
+    measured = any(s.kind not in ("quoted", "not testable") or s.ours or s.standin for s in standings)
+    return Layout(len(table.columns) <= _ROOMY, measured)
 
 
 def doubts(table: Table) -> str:
@@ -50,23 +75,24 @@ def notes(table: Table) -> str:
     return paragraphs(table.note) + (f'<p class="note">{said}</p>' if standins else "") + doubts(table)
 
 
-def _head(table: Table, roomy: bool) -> str:
-    span = "" if roomy else ' rowspan="2"'
+def _head(table: Table, layout: Layout) -> str:
+    span = "" if layout.roomy else ' rowspan="2"'
     cells = [f'<th scope="col" class="name"{span} data-sort="text">row</th>']
     cells += [f'<th scope="col"{span} data-sort="text">{text(f)}</th>' for f in table.facts]
-    tail = f'<th scope="col" class="n"{span} data-sort="number">device time</th>'
-    if roomy:
-        column = table.columns[0]
-        cells += [f'<th scope="col" class="n" data-sort="number">{_column(table, 0)} {_PARTS[0]}</th>']
-        cells += [f'<th scope="col" class="n" data-sort="number">{p}</th>' for p in _PARTS[1:4]]
-        cells += [f'<th scope="col" data-sort="text" data-column="{slug(column.id)}">{_PARTS[4]}</th>']
+    tail = f'<th scope="col" class="n"{span} data-sort="number">device time</th>' if layout.measured else ""
+    if layout.roomy:
+        cells += [f'<th scope="col" class="n" data-sort="number">{_column(table, 0)} reported</th>']
+        if layout.measured:
+            names = ("ours, 95 % interval", "n", "difference")
+            cells += [f'<th scope="col" class="n" data-sort="number">{name}</th>' for name in names]
+        cells += ['<th scope="col" data-sort="text">verdict</th>']
         return f"<thead><tr>{''.join(cells)}{tail}</tr></thead>"
-    cells += [
-        f'<th scope="colgroup" colspan="2" class="column">{_column(table, i)}</th>' for i in range(len(table.columns))
-    ]
+    columns = range(len(table.columns))
+    cells += [f'<th scope="colgroup" colspan="2" class="column">{_column(table, i)}</th>' for i in columns]
+    last = ("number", "ours, 95 %") if layout.measured else ("text", "verdict")
     second = (
         '<th scope="col" class="n first" data-sort="number">reported</th>'
-        '<th scope="col" class="n" data-sort="number">ours, 95 %</th>'
+        f'<th scope="col" class="n" data-sort="{last[0]}">{last[1]}</th>'
     ) * len(table.columns)
     return f"<thead><tr>{''.join(cells)}{tail}</tr><tr>{second}</tr></thead>"
 
@@ -78,16 +104,16 @@ def _column(table: Table, index: int) -> str:
     return f"{text(column.label)}{hint if sign else ''}"
 
 
-def _group(paper: PaperStanding, table: Table, rows: list[Row], roomy: bool, context: Context) -> str:
-    width = 1 + len(table.facts) + (5 if roomy else 2) * len(table.columns) + 1
+def _group(paper: PaperStanding, table: Table, rows: list[Row], layout: Layout, context: Context) -> str:
+    width = 1 + len(table.facts) + layout.width * len(table.columns) + layout.measured
     name = rows[0].group
     head = (
         f'<tr class="group"><th scope="rowgroup" colspan="{width}"><span>{text(name)}</span></th></tr>' if name else ""
     )
-    return f"<tbody>{head}{''.join(_row(paper, table, row, roomy, context) for row in rows)}</tbody>"
+    return f"<tbody>{head}{''.join(_row(paper, table, row, layout, context) for row in rows)}</tbody>"
 
 
-def _row(paper: PaperStanding, table: Table, row: Row, roomy: bool, context: Context) -> str:
+def _row(paper: PaperStanding, table: Table, row: Row, layout: Layout, context: Context) -> str:
     standings = {key: paper.targets[t.id] for key, t in row.targets.items()}
     key = context.ids.of("e", paper.paper.name, table.id, row.id)
     runs = words.row_runs(standings.values())
@@ -101,13 +127,14 @@ def _row(paper: PaperStanding, table: Table, row: Row, roomy: bool, context: Con
     cells += [f'<td class="fact{"" if len(f) > _SHORT else " short"}">{text(f)}</td>' for f in row.facts]
     for column in table.columns:
         standing = standings.get(column.id)
-        cells += _roomy(standing) if roomy else _dense(standing)
+        cells += _roomy(standing, layout) if layout.roomy else _dense(standing)
     seconds = words.device_seconds(own)
     order = "" if seconds is None else f' data-value="{seconds:.6g}"'
-    cells.append(f'<td class="n cost"{order}>{words.duration(seconds)}</td>')
+    if layout.measured:
+        cells.append(f'<td class="n cost"{order}>{words.duration(seconds)}</td>')
     css = "row baseline" if row.baseline else "row"
     data = f'data-kinds="{kinds}" data-runs="{len(runs)}" data-row="{key}"'
-    return f'<tr class="{css}" {data}>{"".join(cells)}</tr>{_standins(table, row, standings, roomy, key)}'
+    return f'<tr class="{css}" {data}>{"".join(cells)}</tr>{_standins(table, row, standings, layout, key)}'
 
 
 def _reported(target: Target) -> str:
@@ -121,20 +148,20 @@ def _reported(target: Target) -> str:
 
 
 def _order(number: float | None) -> str:
-    return "" if number is None else f' data-value="{number!r}"'
+    return "" if number is None or not math.isfinite(number) else f' data-value="{number!r}"'
 
 
 def _deviations(count: int) -> str:
     return f'<span class="deviations">{plural(count, "deviation")}</span>' if count else ""
 
 
-def _roomy(standing: Standing | None) -> list[str]:
+def _roomy(standing: Standing | None, layout: Layout) -> list[str]:
     if standing is None:
-        return ['<td class="n empty"></td>'] * 4 + ["<td></td>"]
+        return ['<td class="n"></td>'] * (layout.width - 1) + ["<td></td>"]
     target, ours = standing.target, standing.ours
     decimals = words.digits(target)
     if ours is None:
-        middle = ['<td class="n"></td>'] * 3
+        middle = ['<td class="n"></td>'] * (layout.width - 2)
     else:
         middle = [
             f'<td class="n"{_order(ours.mean)}><b>{text(words.interval(ours, decimals, target.unit))}</b></td>',
@@ -151,7 +178,7 @@ def _roomy(standing: Standing | None) -> list[str]:
 
 def _dense(standing: Standing | None) -> list[str]:
     if standing is None:
-        return ['<td class="n first empty"></td>', '<td class="n empty"></td>']
+        return ['<td class="n first"></td>', '<td class="n"></td>']
     target, ours = standing.target, standing.ours
     lines = ""
     if ours is not None:
@@ -174,7 +201,7 @@ def _difference(standing: Standing, between: str) -> str:
     return f"{found}{between}<small>({text(share)})</small>" if share else found
 
 
-def _standins(table: Table, row: Row, standings: dict[str, Standing], roomy: bool, key: str) -> str:
+def _standins(table: Table, row: Row, standings: dict[str, Standing], layout: Layout, key: str) -> str:
     """One row for each experiment that stands in for the row's own."""
     names = dict.fromkeys(s.standin.experiment for s in standings.values() if s.standin)
     found = []
@@ -188,9 +215,9 @@ def _standins(table: Table, row: Row, standings: dict[str, Standing], roomy: boo
         for column in table.columns:
             standing = here.get(column.id)
             if standing is None or standing.standin is None:
-                cells += ['<td class="n first empty"></td>'] + ['<td class="n"></td>'] * (4 if roomy else 1)
+                cells += ['<td class="n first"></td>'] + ['<td class="n"></td>'] * (layout.width - 1)
             else:
-                cells += _standin(standing.target, standing.standin, roomy)
+                cells += _standin(standing.target, standing.standin, layout.roomy)
         runs = [r for s in here.values() if s.standin for r in s.standin.runs]
         seconds = words.duration(words.device_seconds(runs))
         cells.append(f'<td class="n cost">{seconds}</td>')
@@ -204,6 +231,6 @@ def _standin(target: Target, standin: StandIn, roomy: bool) -> list[str]:
     state = badge(standin.state) + _deviations(len(standin.deviations))
     if roomy:
         figures = [f'<td class="n"><b>{mean}</b></td>', f'<td class="n">{f"n = {ours.n}" if ours else ""}</td>']
-        return ['<td class="n first empty"></td>', *figures, "<td></td>", f'<td class="verdict">{state}</td>']
+        return ['<td class="n first"></td>', *figures, "<td></td>", f'<td class="verdict">{state}</td>']
     line = f'<span class="ours"><b>{mean}</b> <small>n = {ours.n}</small></span>' if ours else ""
-    return ['<td class="n first empty"></td>', f'<td class="n">{line}{state}</td>']
+    return ['<td class="n first"></td>', f'<td class="n">{line}{state}</td>']
