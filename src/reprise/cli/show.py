@@ -125,7 +125,9 @@ def _show_run(directory: Path) -> int:
         "step": record.iteration,
         "weights evaluated": record.weights,
         "commit": f"{record.code.get('commit')}{' + code.patch' if record.code.get('patch_sha256') else ''}",
-        "hardware": "{world_size} x {accelerator}, {precision}".format(**environment) if environment else None,
+        "hardware": "{world_size} x {accelerator}, {precision}".format(**environment)
+        if "world_size" in environment
+        else None,
         "parameters": environment.get("parameters"),
         "data": record.data.get("recordings_sha256", record.data),
         "cost": ", ".join(f"{k} {format_value(v)}" for k, v in cost.items() if v is not None),
