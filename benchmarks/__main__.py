@@ -1,4 +1,4 @@
-"""`make bench`: python -m benchmarks [wavegrad] [loop] [start] [rtf] [sweep]; all without a word."""
+"""`make bench`: python -m benchmarks [wavegrad] [loop] [start] [rtf] [sweep] [ledger]; all without a word."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import sys
 
 import torch
 
-from benchmarks import loop, rtf, start, sweep, wavegrad
+from benchmarks import ledger, loop, rtf, start, sweep, wavegrad
 
-PARTS = {"wavegrad": wavegrad.run, "loop": loop.run, "start": start.run, "rtf": rtf.run, "sweep": sweep.run}
+PARTS = {
+    "wavegrad": wavegrad.run,
+    "loop": loop.run,
+    "start": start.run,
+    "rtf": rtf.run,
+    "sweep": sweep.run,
+    "ledger": ledger.run,
+}
 
 
 def main(words: list[str]) -> int:

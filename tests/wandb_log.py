@@ -21,6 +21,7 @@ class Log:
     tags: list[str] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     exit_code: int | None = None
 
 
@@ -62,6 +63,8 @@ def read_log(folder: Path) -> Log:
             log.config |= _values(record.config.update)
         elif kind == "history":
             log.history.append(_values(record.history.item))
+        elif kind == "files":
+            log.files += [file.path for file in record.files.files]
         elif kind == "exit":
             log.exit_code = record.exit.exit_code
     return log

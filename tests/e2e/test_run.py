@@ -92,6 +92,10 @@ def test_wandb_offline_log_holds_config_history_and_media(finished_run: Path) ->
     kinds = {v for h in log.history for k, v in h.items() if k.startswith("samples/") and k.endswith("/_type")}
     assert kinds == {"audio-file", "image-file"}
     assert log.exit_code == 0
+    # the record goes up with it, also from where the folder was moved to
+    assert "reprise-run.json" in log.files
+    assert not (folder / "files" / "reprise-run.json").readlink().is_absolute()
+    assert json.loads((folder / "files" / "reprise-run.json").read_text(encoding="utf-8"))["state"] == "finished"
     assert list((folder / "files" / "media").rglob("*.wav"))
     assert list((folder / "files" / "media").rglob("*.png"))
 

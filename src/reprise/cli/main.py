@@ -23,6 +23,7 @@ VERBS = {
     "report": "set reported beside reproduced figures, with verdicts",
     "card": "write a model card of a finished run",
     "demo": "train, evaluate and listen to a small WaveGrad in a few minutes",
+    "import-wandb": "bring run records home that only W&B has",
     "wandb-sweep": "write a search space as a sweep definition of W&B",
     "tune-schedule": "search a short noise schedule for a diffusion run",
 }

@@ -125,7 +125,9 @@ def _show_run(directory: Path) -> int:
         "step": record.iteration,
         "weights evaluated": record.weights,
         "commit": f"{record.code.get('commit')}{' + code.patch' if record.code.get('patch_sha256') else ''}",
-        "hardware": "{world_size} x {accelerator}, {precision}".format(**environment) if environment else None,
+        "hardware": "{world_size} x {accelerator}, {precision}".format(**environment)
+        if "world_size" in environment
+        else None,
         "parameters": environment.get("parameters"),
         "data": record.data.get("recordings_sha256", record.data),
         "cost": ", ".join(f"{k} {format_value(v)}" for k, v in cost.items() if v is not None),
@@ -137,7 +139,8 @@ def _show_run(directory: Path) -> int:
     print("\nmetrics")
     for name, entry in record.metrics.items():
         best = f"   best {entry['best']:.6g} at step {entry['best_step']}" if "best" in entry else ""
-        print(f"  {name:<24} {float(entry['value']):.6g}  (step {entry['step']}){best}")
+        step = f"  (step {entry['step']})" if "step" in entry else ""  # W&B does not know it of an imported run
+        print(f"  {name:<24} {float(entry['value']):.6g}{step}{best}")
     for evaluation in record.evaluations:
         print(
             f"\nevaluation {evaluation['folder']}, step {evaluation['step']}, {evaluation['weights']} weights, "

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
-import netrc
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reprise.nn.samples import AudioSample
+from reprise.tracking.record import FILE, read_record
 from reprise.tracking.run import Run
+from reprise.tracking.wandb_key import RECORD, has_key
 
 log = logging.getLogger(__name__)
 Mode = Literal["online", "offline", "disabled"]
-
-
-def has_key() -> bool:
-    """Whether W&B would find an API key: in the environment or in ~/.netrc."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").partition("//")[2].partition("/")[0]
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+_ANSWER_SECONDS = 20
 
 
 def decide_mode(wanted: str | None) -> Mode:
@@ -171,10 +166,48 @@ class _Nothing:
         return lambda *args, **kwargs: None
 
 
-def close() -> None:
-    """Finish the open W&B run, if there is one; the next run of this process starts a new one."""
+def close(record: Path | None = None) -> None:
+    """Finish the open W&B run, if there is one; the next run of this process starts a new one.
+
+    Args:
+        record: run record that goes up with it as it is by then, or by the time `wandb sync` sends it.
+    """
     import sys
 
     if "wandb" in sys.modules and sys.modules["wandb"].run is not None:
         with contextlib.suppress(ConnectionError):  # its process died, and has said so
+            if record is not None and record.is_file() and not getattr(sys.modules["wandb"].run, "disabled", False):
+                _attach(sys.modules["wandb"].run, record)
             sys.modules["wandb"].finish()
+
+
+def _attach(run: Any, record: Path) -> None:
+    """Add the record to the files of a W&B run; the link is relative, so that it survives a move of the folder."""
+    link = Path(run.dir) / RECORD
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(record.resolve(), link.parent.resolve()))
+        run.save(glob.escape(str(link)), base_path=run.dir, policy="end")
+    except OSError as error:
+        log.warning("the run record does not go to W&B: %s", error)
+
+
+def send_record(directory: Path) -> None:
+    """Bring the record of a run up to date that W&B has, e.g. after an evaluation; says so where W&B does not answer.
+
+    Runs that were logged offline need nothing: `wandb sync` sends the record as it is by then.
+    """
+    record = read_record(directory)
+    place = re.search(r"/([^/]+)/([^/]+)/runs/([^/?#]+)$", (record.wandb or {}).get("url") or "")
+    if place is None or decide_mode((record.wandb or {}).get("mode")) != "online" or not has_key():
+        return
+    import wandb
+
+    leave_foreign_service()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(directory / FILE, Path(folder, RECORD))
+            run = wandb.Api(timeout=_ANSWER_SECONDS).run("/".join(map(unquote, place.groups())))
+            run.upload_file(str(Path(folder, RECORD)), root=folder)
+    except Exception as error:  # the client raises its own kinds for keys, networks and permissions
+        log.warning("W&B keeps the record as it was before this (%s: %s)", type(error).__name__, error)

@@ -20,6 +20,7 @@ from reprise.tracking.files import write_json
 from reprise.tracking.pictures import audio_picture
 from reprise.tracking.record import read_record
 from reprise.tracking.run import Run
+from reprise.tracking.wandb import send_record
 from reprise.training.restore import choose_checkpoint, load_weights
 from reprise.training.slurm import on_one_machine
 from reprise.training.strategy import ending_together, rank_variables
@@ -88,6 +89,7 @@ def evaluate(
     lock = FileLock(run_directory / ".lock")
     with contextlib.suppress(Timeout), lock.acquire(blocking=False):  # a training session writes its record itself
         read_record(run_directory).write(run_directory)
+        send_record(run_directory)
     return result
 
 

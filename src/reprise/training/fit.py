@@ -238,7 +238,7 @@ def _session(
         _note_sources(record)
         session |= {"end": _now(), "to_step": record.iteration, "state": record.state}
         run.save()
-        close_wandb()
+        close_wandb(run_directory / FILE)
 
 
 def _note_sources(record: RunRecord) -> None:
