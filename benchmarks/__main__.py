@@ -1,4 +1,4 @@
-"""`make bench`: python -m benchmarks [wavegrad] [loop] [start] [rtf] [sweep] [ledger]; all without a word."""
+"""`make bench`: python -m benchmarks [wavegrad] [loop] [start] [rtf] [sweep] [ledger] [report]; all without a word."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import torch
 
-from benchmarks import ledger, loop, rtf, start, sweep, wavegrad
+from benchmarks import ledger, loop, report, rtf, start, sweep, wavegrad
 
 PARTS = {
     "wavegrad": wavegrad.run,
@@ -16,6 +16,7 @@ PARTS = {
     "rtf": rtf.run,
     "sweep": sweep.run,
     "ledger": ledger.run,
+    "report": report.run,
 }
 
 
