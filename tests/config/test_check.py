@@ -122,15 +122,55 @@ def test_deviations_are_the_protocol_differences_and_nothing_else() -> None:
         "data.batch_size": (256, 4),
         "data.limit_test": (None, 2),
         "data.limit_val": (8, 2),
+        "data.test_seconds": (None, 0.5),
+        "data.val_seconds": (2.0, 0.3),
         "data.test_clips": (130, 8),
         "data.val_clips": (206, 8),
-        "model.network.down_channels": ([128, 128, 256, 512], [32, 32, 64, 128]),
-        "model.network.mel_channels": (768, 192),
-        "model.network.up_channels": ([512, 512, 256, 128, 128], [128, 128, 64, 32, 32]),
-        "model.network.wave_channels": (32, 8),
+        "model.network.down_channels": ([128, 128, 256, 512], [8, 8, 16, 32]),
+        "model.network.mel_channels": (768, 48),
+        "model.network.up_channels": ([512, 512, 256, 128, 128], [32, 32, 16, 8, 8]),
+        "model.network.wave_channels": (32, 4),
         "trainer.max_steps": (1_000_000, 6),
-        "trainer.val_check_interval": (5000, 3),
+        "trainer.val_check_interval": (5000, 6),
     }
+
+
+def test_a_model_has_its_own_part_of_a_budget_and_the_command_line_wins() -> None:
+    large, base = (
+        compose_checked([f"experiment=wavegrad/ljspeech_{size}_discrete_1000", "budget=smoke", *more])
+        for size, more in (("large", ["model.network.wave_channels=6"]), ("base", []))
+    )
+    assert large.values["model"]["network"]["wave_channels"] == 6
+    assert large.values["model"]["network"]["mel_channels"] == 48
+    differing = {k for k, v in large.values["model"]["network"].items() if v != base.values["model"]["network"][k]}
+    assert differing == {"dilations", "repeat_ublocks", "wave_channels"}
+    assert large.choices["budget"] == "smoke"
+    assert not any("@" in group for group in large.choices)
+    assert set(group_choices("budget")) == {"quick", "smoke"}
+
+
+def test_a_model_without_a_part_of_its_own_has_the_budget_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import shutil
+
+    from reprise.config import compose, paths
+
+    conf = tmp_path / "conf"
+    shutil.copytree(ROOT / "conf", conf)
+    shutil.rmtree(conf / "budget" / "wavegrad")
+    for module in (compose, paths):
+        monkeypatch.setattr(module, "conf_dir", lambda: conf)
+    values = compose_checked([*MODEL, "budget=smoke"]).values
+    assert (values["data"]["batch_size"], values["model"]["network"]["wave_channels"]) == (4, 32)
+    # a new paper's is a new file
+    (conf / "budget" / "wavegrad").mkdir()
+    (conf / "budget" / "wavegrad" / "_quick.yaml").write_text("# @package _global_\ndata: {batch_size: 3}\n")
+    assert compose_checked([*MODEL, "budget=quick"]).values["data"]["batch_size"] == 3
+    assert compose_checked([*MODEL, "budget=smoke"]).values["data"]["batch_size"] == 4
+    (conf / "budget" / "wavegrad" / "_quick.yaml").write_text("# @package _global_\ndata: {batch_sise: 3}\n")
+    with pytest.raises(ConfigError, match=r"data.batch_sise \(from .*wavegrad/_quick.yaml:2\)"):
+        compose_checked([*MODEL, "budget=quick"])
 
 
 def test_a_run_without_an_experiment_has_no_deviations() -> None:

@@ -113,6 +113,22 @@ def test_a_changed_recording_changes_the_digest(recordings: Path, tmp_path: Path
     assert folder(root, cache).data_digests() != before
 
 
+def test_held_out_clips_are_whole_or_their_beginning(recordings: Path, cache: Path) -> None:
+    whole = folder(recordings, cache)
+    cut = folder(recordings, cache, val_seconds=0.3, test_seconds=0.2)
+    for split, frames in (("val", 22), ("test", 14)):
+        assert len(cut.eval_set(split)) == len(whole.eval_set(split)) == 2
+        for ours, theirs in ((cut.eval_set(split)[i], whole.eval_set(split)[i]) for i in range(2)):
+            assert ours["mel"].shape[1] == frames < theirs["mel"].shape[1]
+            assert torch.equal(ours["audio"], theirs["audio"][: frames * 300])
+            assert torch.equal(ours["mel"], theirs["mel"][:, :frames])
+            assert torch.equal(ours["crop_audio"], theirs["crop_audio"])
+    longer = folder(recordings, cache, test_seconds=60.0).eval_set("test")
+    assert torch.equal(longer[1]["audio"], whole.eval_set("test")[1]["audio"])
+    with pytest.raises(ConfigError, match=r"data.test_seconds is 0.0. Expected more than 0, or null"):
+        folder(recordings, cache, test_seconds=0.0)
+
+
 def test_recordings_can_be_brought_to_one_level(recordings: Path, cache: Path) -> None:
     data = folder(recordings, cache, peak=0.95)
     for item in (data.eval_set("test")[i] for i in range(2)):

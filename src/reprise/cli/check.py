@@ -67,7 +67,7 @@ def _check_all(extra: list[str]) -> int:
     commands += [[f"model={group_choices('model')[0]}", f"trainer={t}"] for t in group_choices("trainer")]
     commands += [[f"model={group_choices('model')[0]}", f"logger={x}"] for x in group_choices("logger")]
     commands += [[f"model={group_choices('model')[0]}", f"callbacks={c}"] for c in group_choices("callbacks")]
-    commands += [[f"model={group_choices('model')[0]}", f"budget={b}"] for b in group_choices("budget")]
+    commands += [[f"model={m}", f"budget={b}"] for m in group_choices("model") for b in group_choices("budget")]
     commands += [[f"experiment={e}"] for e in group_choices("experiment")]
     failures = 0
     for command in commands:

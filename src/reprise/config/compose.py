@@ -71,14 +71,20 @@ def compose_config(overrides: Sequence[str] = (), name: str = "train") -> Compos
     """
     try:
         config = _load(overrides, name)
-        choices = {k: v for k, v in config.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+        choices = _choices(config)
         with open_dict(config):
             del config["hydra"]
         values = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise explain_error(error, overrides, name) from None
     assert isinstance(values, dict)
-    return Composed({str(k): v for k, v in values.items()}, {str(k): v for k, v in choices.items()}, tuple(overrides))
+    return Composed({str(k): v for k, v in values.items()}, choices, tuple(overrides))
+
+
+def _choices(config: DictConfig) -> dict[str, str | None]:
+    """What was chosen of each group; not Hydra's own, nor what follows from other choices (GROUP@PACKAGE)."""
+    every = {str(k): v for k, v in config.hydra.runtime.choices.items()}
+    return {k: v for k, v in every.items() if not k.startswith("hydra/") and "@" not in k}
 
 
 class PointComposer:
@@ -105,7 +111,7 @@ class PointComposer:
                 key = tuple(str(o.input_line) for o in groups)
                 if key not in self._bases:
                     base = compose(self.name, list(key), return_hydra_config=True)
-                    choices = {k: v for k, v in base.hydra.runtime.choices.items() if not k.startswith("hydra/")}
+                    choices = _choices(base)
                     with open_dict(base):
                         del base["hydra"]
                     self._bases[key] = base, choices

@@ -66,8 +66,7 @@ def write_report(report: Report, out: Path, media: Any = "embed") -> list[Path]:
     Raises:
         ConfigError: there is no such way with samples.
     """
-    from reprise.reproduction.report.page import PAGE, render_page
-    from reprise.reproduction.report.samples import Media
+    from reprise.reproduction.report import PAGE, Media, render_page
 
     modes = get_args(get_type_hints(Media)["mode"])
     if media not in modes:

@@ -96,7 +96,8 @@ class SpeechDataModule(StreamDataModule):
         crops_per_clip: crops taken of each clip in one epoch.
         val_clips, test_clips: clips held out of training.
         split_seed: decides which clips are held out.
-        val_seconds: seconds of each validation clip to generate during training.
+        val_seconds: seconds of each validation clip to generate during training, from its beginning; None for all.
+        test_seconds: likewise of each test clip when a run is evaluated.
         resample: convert recordings of another sample rate instead of refusing them.
         peak: largest magnitude each recording is scaled to; None leaves levels as recorded. Quiet recordings drown in
             noise levels that suit full-scale speech.
@@ -118,6 +119,7 @@ class SpeechDataModule(StreamDataModule):
         test_clips: int = 8,
         split_seed: int = 0,
         val_seconds: float | None = None,
+        test_seconds: float | None = None,
         limit_val: int | None = None,
         limit_test: int | None = None,
         resample: bool = False,
@@ -135,7 +137,10 @@ class SpeechDataModule(StreamDataModule):
         self.val_clips = val_clips
         self.test_clips = test_clips
         self.split_seed = split_seed
-        self.val_seconds = val_seconds
+        self.seconds = {"val": val_seconds, "test": test_seconds}
+        for split, seconds in self.seconds.items():
+            if seconds is not None and seconds <= 0:
+                raise ConfigError(f"data.{split}_seconds is {seconds}. Expected more than 0, or null for whole clips.")
         if peak is not None and not 0.0 < peak <= 1.0:
             raise ConfigError(f"data.peak is {peak}. Expected more than 0 and at most 1, or null.")
         self.resample = resample
@@ -181,8 +186,8 @@ class SpeechDataModule(StreamDataModule):
         return CropDataset(self._ready(), self.splits["train"], self.crop_frames, self.crops_per_clip, self.seed)
 
     def eval_set(self, split: str) -> ClipDataset:
-        """Held-out clips; those of `val` cut to `val_seconds`."""
-        seconds = self.val_seconds if split == "val" else None
+        """Held-out clips, cut to `val_seconds` or `test_seconds`."""
+        seconds = self.seconds[split]
         frames = max(1, int(seconds * self.features.sample_rate / self.features.hop_length)) if seconds else None
         return ClipDataset(self._ready(), self.splits[split][: self.limits[split]], self.crop_frames, frames)
 

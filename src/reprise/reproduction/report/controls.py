@@ -17,7 +17,7 @@ def controls_html(report: Report, context: Context) -> str:
     return (
         '<form class="controls" id="controls" role="search" aria-label="Filter figures and claims" hidden>'
         '<label class="wide">Search <input type="search" name="q" autocomplete="off" '
-        'placeholder="row, experiment, metric"></label>'
+        'placeholder="row, metric"></label>'
         '<label>Verdict <select name="verdict"><option value="">all</option>'
         f'<optgroup label="figures">{kinds}</optgroup>'
         f'<optgroup label="claims only">{outcomes}</optgroup></select></label>'

@@ -76,7 +76,8 @@
     const visible = (selector) => all(selector).filter((e) => !e.hidden && !e.closest(".paper").hidden).length;
     const rows = visible("tr.row");
     const claims = visible(".claim");
-    one(".status").textContent = `${rows} of ${all("tr.row").length} rows, ${claims} of ${all(".claim").length} claims`;
+    const count = (shown, every, word) => `${shown === every ? "" : `${shown} of `}${every} ${word}`;
+    one(".status").textContent = `${count(rows, all("tr.row").length, "rows")}, ${count(claims, all(".claim").length, "claims")}`;
     one(".reset").hidden = !filtered && !state.paper;
     one(".nothing").hidden = rows + claims > 0;
     for (const link of all(".tile")) link.toggleAttribute("aria-current", link.dataset.verdict === state.verdict);
@@ -287,6 +288,12 @@
     state.at = key;
     writeHash();
   }
+
+  // Places that links lead to stay clear of the bar, however many lines it has.
+  new ResizeObserver(() => {
+    const sticky = getComputedStyle(form).position === "sticky";
+    root.style.scrollPaddingTop = `${sticky ? form.offsetHeight + 20 : 12}px`;
+  }).observe(form);
 
   // Theme and print
   const themes = ["system", "light", "dark"];

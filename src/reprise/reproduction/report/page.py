@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import NamedTuple
 
 from reprise.reproduction.paper import Paper, Table
@@ -23,9 +23,9 @@ from reprise.reproduction.report.samples import Gallery, Media
 from reprise.reproduction.report.summary import bar, header_html, legend_html, summary_html
 from reprise.reproduction.report.tables import notes, table_html
 from reprise.reproduction.standing import PaperStanding, Report
-from reprise.tracking.files import write_atomic
 
 PAGE = "index.html"
+_SHORT = 24  # characters of a place in the paper, such as Table 2, that can be a heading
 
 
 class Part(NamedTuple):
@@ -33,23 +33,17 @@ class Part(NamedTuple):
 
     Attributes:
         key: its id.
-        name: in the list of contents.
+        name: where the paper has it.
         title: what it shows; "" where the name says it.
         html: its content.
+        short: what stands in the list of contents; "" for the name.
     """
 
     key: str
     name: str
     title: str
     html: str
-
-
-def write_page(report: Report, media: Media) -> Path:
-    """Write index.html into the directory that `media` names."""
-    path = media.page / PAGE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, render_page(report, media))
-    return path
+    short: str = ""
 
 
 def render_page(report: Report, media: Media) -> str:
@@ -110,6 +104,8 @@ def _paper(standing: PaperStanding, context: Context, gallery: Gallery) -> str:
         Part(context.ids.of("t", paper.name, table.id), table.printed, table.title, _table(standing, table, context))
         for table in paper.tables
     ]
+    often = Counter(part.name for part in parts)
+    parts = [p if len(p.name) <= _SHORT and often[p.name] == 1 else p._replace(short=p.title) for p in parts]
     more = {
         "Claims": claims_html(standing.claims, context),
         "Learning curves": curves_html(runs, context.report.root),
@@ -139,7 +135,7 @@ def _citation(paper: Paper, key: str) -> str:
 
 
 def _contents(paper: Paper, parts: Sequence[Part]) -> str:
-    items = "".join(f'<li><a href="#{part.key}">{text(part.name)}</a></li>' for part in parts)
+    items = "".join(f'<li><a href="#{part.key}">{text(part.short or part.name)}</a></li>' for part in parts)
     return f'<nav class="contents" aria-label="Parts of {text(paper.name)}"><ul>{items}</ul></nav>'
 
 
@@ -150,8 +146,11 @@ def _table(standing: PaperStanding, table: Table, context: Context) -> str:
 
 
 def _section(part: Part) -> str:
-    title = f" <span>{text(part.title)}</span>" if part.title else ""
-    head = f"<h3>{text(part.name)}{title}</h3>"
+    head = (
+        f"<h3>{text(part.name)} <span>{text(part.title)}</span></h3>" if part.title else f"<h3>{text(part.name)}</h3>"
+    )
+    if part.short:
+        head = f'<h3>{text(part.title)} <span class="where">{text(part.name)}</span></h3>'
     return f'<section class="part" id="{part.key}">{head}{part.html}</section>'
 
 

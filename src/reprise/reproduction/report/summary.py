@@ -120,7 +120,7 @@ def _matrix_row(paper: PaperStanding, context: Context) -> str:
     cells = [_count(paper, key, kind, n, "") for kind, n in paper.counts.items()]
     cells += [_count(paper, key, o, n, " first" if i == 0 else "") for i, (o, n) in enumerate(paper.outcomes.items())]
     return (
-        f'<tr><th scope="row" class="name"><a href="#{key}">{text(name)}</a></th>'
+        f'<tr><th scope="row" class="name"><a href="#{key}">{text(name).replace("_", "_<wbr>")}</a></th>'
         f'<td class="bar-cell">{bar(paper.counts)}</td>{"".join(cells)}</tr>'
     )
 
