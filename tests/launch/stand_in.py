@@ -100,7 +100,15 @@ def evaluate(directory: Path, record: RunRecord, values: dict[str, Any]) -> int:
         return 75
     folder = directory / "evaluations" / "e1"
     folder.mkdir(parents=True)
-    result = {"folder": "evaluations/e1", "sha256": "6" * 64, "weights": "raw", "changes": {}, "metrics": {}}
+    result = {
+        "time": "2026-01-01T00:00:00+00:00",
+        "folder": "evaluations/e1",
+        "sha256": "6" * 64,
+        "step": 6,
+        "weights": "raw",
+        "changes": {},
+        "metrics": {},
+    }
     (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
     record.write(directory)
     return 0
