@@ -274,10 +274,11 @@ def test_a_dead_owner_of_this_machine_is_known_at_once(search: Searches) -> None
     assert search.states() == ["COMPLETE"] * 2
 
 
+@pytest.mark.parametrize("seconds", [0.05, 60.0])  # seen between two signs of life, or only at the trial's end
 def test_a_trial_that_was_taken_over_is_left_to_who_has_it(
-    search: Searches, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    search: Searches, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seconds: float
 ) -> None:
-    monkeypatch.setattr("reprise.launch.study.BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("reprise.launch.study.BEAT_SECONDS", seconds)
     monkeypatch.setattr("reprise.launch.owner.STALE_SECONDS", 1.5)
     monkeypatch.setattr("reprise.launch.search._LOOK_SECONDS", 0.2)
     calls: list[int] = []

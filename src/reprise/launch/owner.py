@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,12 @@ class Owner:
     def is_me(self) -> bool:
         """Whether it is this process."""
         return self.pid == os.getpid() and self.space == _space() and self.started == process_start(self.pid)
+
+    def at_last(self, beat: Owner | None) -> Owner:
+        """Return this owner with the sign of life that it has given since; one of somebody else is none of its."""
+        if beat is None or replace(beat, beat=self.beat) != self:
+            return self
+        return replace(self, beat=max(self.beat, beat.beat))
 
     def is_alive(self) -> bool:
         """Whether it still runs: known at once on this machine, by its sign of life elsewhere."""

@@ -103,9 +103,11 @@ class SearchSource:
         """Tell the study how a trial ended."""
         self._look_again = 0.0
         del self._under_way[point.index]
-        if point.state == "interrupted" or not self.study.owns(point.index):
-            if self.study.owns(point.index):
-                self.study.left.add(point.index)  # it goes on at the next start, not at once and for ever
+        if not self.study.owns(point.index):  # who has taken it over has the last word
+            self.refresh()
+            return
+        if point.state == "interrupted":
+            self.study.left.add(point.index)  # it goes on at the next start, not at once and for ever
             self.study.release(point.index)
             return
         values: list[float] | None = None

@@ -22,6 +22,7 @@ from reprise.tracking.study import NoAnswerError, first_line, import_optuna, ope
 
 log = logging.getLogger(__name__)
 IDENTITY, OWNER, POINT, REASON = "reprise", "reprise:owner", "reprise:point", "reprise:reason"
+BEAT = "reprise:beat"  # apart from the owner: a late sign of life must not undo that somebody has taken the trial over
 _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)  # seconds between attempts at a storage that is away
 T = TypeVar("T")
 
@@ -142,24 +143,25 @@ class SharedStudy:
 
     def is_held(self, trial: Any) -> bool:
         """Whether somebody runs a trial that is under way."""
-        owner = Owner.read(trial.user_attrs.get(OWNER) or None)
+        owner = _owner_of(trial)
         if owner is None:
             return False
         return trial.number in self._mine if owner.is_me() else owner.is_alive()
 
     def owns(self, number: int) -> bool:
-        """Whether this process still runs a trial; somebody else may have taken it for dead."""
-        return number in self._mine
+        """Whether this process still runs a trial; the storage knows: somebody else may have taken it for dead."""
+        with self._guard:
+            return self._patiently(lambda: self._keeps(number))
 
     def note(self, number: int, key: str, value: Any) -> None:
         """Keep something with a trial of ours; one that somebody else has by now is left alone."""
         with self._guard:
-            if (identifier := self._mine.get(number)) is None or self._patiently(lambda: self._is_lost(number)):
-                return
-            self._patiently(lambda: self.study._storage.set_trial_user_attr(identifier, key, value))
+            if self.owns(number):
+                identifier = self._mine[number]
+                self._patiently(lambda: self.study._storage.set_trial_user_attr(identifier, key, value))
 
     def tell(self, number: int, state: str, values: list[float] | None = None, reason: str | None = None) -> None:
-        """End a trial of ours.
+        """End a trial of ours; one that somebody else has by now is left alone, for that one has the last word.
 
         Args:
             number: of the trial.
@@ -167,10 +169,12 @@ class SharedStudy:
             values: of the objectives, for COMPLETE.
             reason: why it failed.
         """
+        self._patiently(lambda: self._tell(number, state, values, reason))
+
+    def _tell(self, number: int, state: str, values: list[float] | None, reason: str | None) -> None:
         optuna = import_optuna()
-        with self._guard:
-            if self._patiently(lambda: self._is_lost(number)):
-                self._mine.pop(number, None)  # somebody else runs it now, and has the last word
+        with self._tickets.hold(), self._guard:  # nobody takes it over between our look and our word
+            if not self.owns(number):
                 return
             if reason is not None:
                 self.note(number, REASON, reason)
@@ -185,9 +189,11 @@ class SharedStudy:
 
     def release(self, number: int) -> None:
         """Let go of a trial that was interrupted: it goes on with the next start."""
-        with self._guard:
-            if number in self._mine and not self._patiently(lambda: self._is_lost(number)):
-                self.note(number, OWNER, None)
+        self._patiently(lambda: self._release(number))
+
+    def _release(self, number: int) -> None:
+        with self._tickets.hold(), self._guard:
+            self.note(number, OWNER, None)
             self._mine.pop(number, None)
 
     def close(self) -> None:
@@ -197,11 +203,17 @@ class SharedStudy:
         for number in list(self._mine):
             self.release(number)
 
-    def _is_lost(self, number: int) -> bool:
-        """Whether a trial of ours was adopted by somebody else, because we gave no sign of life."""
-        frozen = self.study._storage.get_trial(self._mine[number])
-        owner = Owner.read(frozen.user_attrs.get(OWNER) or None)
-        return frozen.state.is_finished() or owner is None or not owner.is_me()
+    def _keeps(self, number: int) -> bool:
+        """Whether a trial is still ours; one that somebody else has adopted, for want of a sign of life, is let go."""
+        if (identifier := self._mine.get(number)) is None:
+            return False
+        frozen = self.study._storage.get_trial(identifier)
+        owner = _owner_of(frozen)
+        if not frozen.state.is_finished() and owner is not None and owner.is_me():
+            return True
+        log.warning("trial %d was taken over by another process", number)
+        del self._mine[number]
+        return False
 
     def _beat(self) -> None:
         warned = False
@@ -209,11 +221,8 @@ class SharedStudy:
             with self._guard:
                 try:
                     for number, identifier in list(self._mine.items()):
-                        if self._is_lost(number):
-                            log.warning("trial %d was taken over by another process", number)
-                            del self._mine[number]
-                            continue
-                        self.study._storage.set_trial_user_attr(identifier, OWNER, Owner.me().to_json())
+                        if self._keeps(number):
+                            self.study._storage.set_trial_user_attr(identifier, BEAT, Owner.me().to_json())
                     warned = False
                 except Exception as error:  # a missed beat must not end the search
                     if not warned:
@@ -244,6 +253,12 @@ class SharedStudy:
     @staticmethod
     def _count(trials: list[Any], *states: str) -> int:
         return sum(t.state.name in states for t in trials)
+
+
+def _owner_of(trial: Any) -> Owner | None:
+    """Who runs a trial, with the last sign of life."""
+    owner, beat = (Owner.read(trial.user_attrs.get(key) or None) for key in (OWNER, BEAT))
+    return None if owner is None else owner.at_last(beat)
 
 
 def difference(stored: dict[str, Any], mine: dict[str, Any]) -> str | None:
