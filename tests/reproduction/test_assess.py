@@ -157,6 +157,15 @@ def test_deviations_are_computed_with_both_values(paper):
     assert found.deviations == (Deviation("data.batch_size", 256, 8), Deviation("trainer.max_steps", 1000000, 10))
 
 
+def test_an_option_that_a_run_did_not_know_yet_is_off(paper):
+    ledger = HandMade().add(*runs((100.0, 100.1, 99.9)))
+    digest = ledger.entries[0].digest
+    ledger.protocols[digest] = {k: v for k, v in ledger.protocols[digest].items() if k != "data.peak"}
+    assert of(paper, ledger, "base").kind == "reproduced"
+    ledger.protocols[digest] = {k: v for k, v in ledger.protocols[digest].items() if k != "data.batch_size"}
+    assert of(paper, ledger, "base").deviations == (Deviation("data.batch_size", 256, "(absent)"),)
+
+
 def test_of_several_budgets_the_nearest_to_the_protocol_is_shown(paper):
     far = runs((5.0, 6.0), changes=("data.batch_size=8", "trainer.max_steps=10"))
     near = runs((50.0,), changes=("data.batch_size=16",))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reprise.config.compose import compose_config
-from reprise.config.protocol import difference, protocol_values
+from reprise.config.protocol import ABSENT, difference, protocol_values
 from reprise.reproduction.entry import Entry, Evaluation, Measured
 from reprise.reproduction.paper import Paper, Pick, Recipe
 from reprise.reproduction.standing import Deviation, Ours, Sample
@@ -111,7 +111,7 @@ class Evidence:
             if entry.digest not in known:
                 run = self._ledger.protocols[entry.digest]
                 belongs = all(run.get(key) == protocol.get(key) for key in telling)
-                found = tuple(Deviation(k, a, b) for k, a, b in difference(protocol, run))
+                found = tuple(Deviation(k, a, b) for k, a, b in difference(protocol, run) if not _unset(a, b))
                 known[entry.digest] = (found, _signature(found)) if belongs else None
             if (kept := known[entry.digest]) is None:
                 continue
@@ -194,6 +194,11 @@ def devices_of(entry: Entry) -> list[str]:
     hardware = environment.get("hardware") or {}
     gpus = [] if environment.get("accelerator") == "cpu" else hardware.get("gpus") or []
     return [str(g) for g in gpus] or [str(hardware.get("cpu") or "unknown")]
+
+
+def _unset(protocol: Any, run: Any) -> bool:
+    """Whether an option is off in both: null on one side, and not known yet, or no more, on the other."""
+    return (protocol, run) in ((None, ABSENT), (ABSENT, None))
 
 
 def _signature(deviations: Sequence[Deviation]) -> str:
