@@ -89,6 +89,8 @@ def without_dashes(words: Sequence[str], verb: str) -> list[str]:
     Raises:
         ConfigError: there is no such option, or its value is missing.
     """
+    from reprise.launch.point import quoted
+
     defaults = defaults_of(verb)
     found, left = [], list(words)
     while left:
@@ -106,7 +108,7 @@ def without_dashes(words: Sequence[str], verb: str) -> list[str]:
             if not left or left[0].startswith("--") or "=" in left[0]:
                 raise ConfigError(f"{option} lacks its value. Expected e.g. {option} {defaults[name] or 'VALUE'}.")
             value = left.pop(0)
-        found.append(f"{name}={value}")
+        found.append(f"{name}={quoted(value)}")  # a path or a list with commas is one value
     return found
 
 
