@@ -59,3 +59,11 @@ def test_chain_of_settings() -> None:
 )
 def test_origin(key: str, file: str) -> None:
     assert origin(key, ["model=wavegrad", "arch=wavegrad/small"]).startswith(file + ":")
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1.0), (1, True), ([1, 2], [1.0, 2.0]), (0, False)])
+def test_equal_numbers_of_another_type_are_another_protocol(a: object, b: object) -> None:
+    """They give another digest, and 1 may mean one batch where 1.0 means all."""
+    one, other = {"trainer": {"limit_val_batches": a}}, {"trainer": {"limit_val_batches": b}}
+    assert digest(one) != digest(other)
+    assert [d["key"] for d in deviations(one, other)] == ["trainer.limit_val_batches"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from reprise.cli.common import protocol_deviations
 from reprise.config.compose import compose_config
 from reprise.config.protocol import digest
+from reprise.tracking.provenance import source_digests
 from reprise.tracking.record import RunRecord
 
 
@@ -38,6 +39,7 @@ def point(words: list[str]) -> int:
         config_digest=digest(values),
         experiment=composed.experiment,
         deviations=protocol_deviations(composed),
+        code={"sources": source_digests()},
         state="failed" if (outputs / f"fail-{seed}").exists() else "finished",
         iteration=6,
         sessions=[{"start": datetime.now(UTC).isoformat(), "from_step": 0, "pid": os.getpid(), "host": "here"}],

@@ -117,7 +117,7 @@ def test_without_runs_every_row_says_what_is_lacking(paper):
         "other": "quoted",
         "fast_device": "missing",
     }
-    assert found.targets["made/one/base/mse"].command == f"reprise reproduce {BASE} --seeds 3"
+    assert found.targets["made/one/base/mse"].command == "reprise reproduce made/one/base --seeds 3"
     assert found.targets["made/one/later/mse"].reason == "no model of it yet"
     assert "unreadable" in found.targets["made/one/lost/mse"].reason
     assert found.targets["made/one/base/mos"].kind == "not testable"
@@ -189,7 +189,7 @@ def test_changed_code_makes_rows_stale_and_names_the_files(paper):
     found = of(paper, HandMade().add(*old), "base")
     assert found.kind == "stale" and found.changed == ("reprise.models.wavegrad.network",)
     mixed = of(paper, HandMade().add(*old, *runs((100.0, 100.2, 99.8), first=3)), "base")
-    assert mixed.kind == "reproduced" and mixed.ours.n == 3 and "3 older runs are stale" in mixed.reason
+    assert mixed.kind == "reproduced" and mixed.ours.n == 3 and "3 runs of older code left out" in mixed.reason
 
 
 def test_another_version_of_the_metric_does_not_compare(paper):
@@ -317,17 +317,57 @@ def test_a_plan_refuses_what_it_cannot_do(paper, seeds, overrides, message):
 
 
 def test_costs_of_the_same_network_are_scaled_by_examples(paper):
-    measured = entry(
-        metrics={"test/linear50/ls_mse": 1.0},
-        changes=("trainer.max_steps=1000",),
-        iteration=1000,
-        cost={"device_seconds": 100.0, "peak_memory_bytes": 2**30},
-    )
-    estimate = Estimator(HandMade().add(measured)).of_words([f"experiment={BASE}"])
+    def measured(seed: int = 0, **cost: float):
+        return entry(seed=seed, metrics={"test/linear50/ls_mse": 1.0}, changes=("trainer.max_steps=1000",), cost=cost)
+
+    plain = measured(device_seconds=100.0, peak_memory_bytes=2**30)
+    estimate = Estimator(HandMade().add(plain)).of_words([f"experiment={BASE}"])
     assert estimate.device_seconds == pytest.approx(100.0 * 1000)
-    assert (
-        estimate.times(3).text == "83.3 device-hours, 1.0 GiB (from 1 run of the same network, scaled by its examples)"
+    basis = "training only, from 1 run of the same network on Plain CPU, scaled by its examples"
+    assert estimate.times(3).text == f"83.3 device-hours, 1.0 GiB ({basis})"
+    # the throughput leaves the start out; another device's figures are not mixed in
+    fast = replace(
+        measured(1, device_seconds=100.0, samples_per_second=2560.0),
+        environment={"accelerator": "cuda", "world_size": 2, "hardware": {"gpus": ["H100", "H100"]}},
+        begun="2026-02-01",
     )
+    estimate = Estimator(HandMade().add(plain, fast)).of_words([f"experiment={BASE}"])
+    assert estimate.device_seconds == pytest.approx(1e6 * 256 / 2560 * 2) and "on H100" in estimate.basis
+    other = Estimator(HandMade().add(plain)).of_words([f"experiment={BASE}", "data.crop_frames=60"])
+    assert other is None
+
+
+def test_runs_that_read_other_data_are_not_pooled(paper):
+    same = [replace(e, data={"recordings_sha256": "a"}) for e in runs((100.0, 100.1, 99.9))]
+    other = [replace(e, data={"recordings_sha256": "b"}) for e in runs((150.0, 150.1), first=3)]
+    found = of(paper, HandMade().add(*same, *other), "base")
+    assert found.kind == "reproduced" and found.ours.n == 3 and "2 runs left out that read other data" in found.reason
+
+
+def test_a_seed_counts_once(paper):
+    ledger = HandMade().add(*runs((100.0, 100.1)))
+    again = runs((99.9,), begun="2026-03-01T00:00:00+00:00")[0]
+    twin = replace(again, digest="older", id="twin")
+    ledger.add(again).entries.append(twin)
+    ledger.protocols["older"] = {k: v for k, v in ledger.protocols[again.digest].items() if k != "data.peak"}
+    found = of(paper, ledger, "base")
+    assert found.kind == "inconclusive" and [s.seed for s in found.ours.samples] == [0, 1]
+
+
+def test_a_run_between_two_rows_is_shown_with_the_nearest(paper):
+    found = standing(paper, HandMade().add(*runs((100.0,), changes=("model.optimizer.lr=3e-4",))))
+    shown = [s for s in found.targets.values() if s.kind == "scaled"]
+    assert [s.target.row for s in shown] == ["base"]
+    assert shown[0].deviations == (Deviation("model.optimizer.lr", 2e-4, 3e-4),)
+
+
+def test_a_measurement_by_code_that_changed_is_stale(paper):
+    made = [
+        replace(e, evaluations=(replace(e.evaluations[0], changed=("reprise.metrics.spectral",)),))
+        for e in runs((1.0,))
+    ]
+    found = of(paper, HandMade().add(*made), "base")
+    assert found.kind == "stale" and found.changed == ("reprise.metrics.spectral",)
 
 
 def test_files_of_a_paper_are_read_from_any_place(paper, tmp_path: Path):

@@ -57,6 +57,19 @@ def test_it_plans_runs_goes_on_after_a_kill_and_reports(tmp_path: Path) -> None:
     assert started(tmp_path) == repeated
 
 
+def test_runs_of_older_code_are_made_again(tmp_path: Path) -> None:
+    words = ("wavegrad/larger_helps", "--seeds", "1", "--no-probe", "budget=smoke", "hydra.launcher.n_jobs=2")
+    assert drive(tmp_path, *words).returncode == 0
+    for path in tmp_path.rglob("run.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["code"]["sources"] = dict.fromkeys(record["code"]["sources"], "0" * 16)
+        path.write_text(json.dumps(record), encoding="utf-8")
+    again = drive(tmp_path, *words)
+    assert again.returncode == 0 and "2 runs" in again.stdout
+    assert started(tmp_path) == [f"{e} 0" for e in (BASE, BASE, LARGE, LARGE)]
+    assert "0 runs" in drive(tmp_path, *words).stdout
+
+
 def test_a_failed_run_is_said_and_run_again(tmp_path: Path) -> None:
     (tmp_path / "fail-2").touch()
     first = drive(tmp_path, *WORDS)
@@ -104,7 +117,8 @@ def test_a_probe_tells_the_cost(tmp_path: Path, capsys: pytest.CaptureFixture[st
         (["wavegrad/table1"], "cannot be run: listeners give this score"),
         (["wavegrad", "seed=3"], "the plan decides seed"),
         (["wavegrad", "data.batchsize=3", "--dry-run"], "data.batch_size"),
-        (["wavegrad", "--launcher", "slrum", "--no-probe"], "slurm"),
+        (["wavegrad", "--launcher", "slrum"], "Did you mean 'slurm'?"),
+        (["wavegrad", "--root", "elsewhere", "--dry-run"], "runs are read where they are made"),
         ([], "one name is needed"),
     ],
 )

@@ -18,11 +18,14 @@ Composes and checks a config without building anything: keys, types, choices, ma
 def run(arguments: list[str]) -> int:
     """Check one config or all."""
     from reprise.cli.common import compose_checked, protocol_deviations
+    from reprise.config.errors import ConfigError, suggest
 
     if arguments == ["--papers"]:
         return _check_papers()
     if "--all" in arguments:
         return max(_check_all([a for a in arguments if a != "--all"]), _check_papers())
+    if options := [a for a in arguments if a.startswith("--")]:
+        raise ConfigError(f"there is no option {options[0]}. {suggest(options[0], ['--papers', '--all'])}")
     composed = compose_checked(arguments)
     chosen = ", ".join(f"{k}={v}" for k, v in composed.choices.items() if v and k != "local")
     print(f"ok: {chosen}")

@@ -128,6 +128,8 @@ def settings_for(verb: str, given: dict[str, Any]) -> tuple[dict[str, Any], dict
         if key not in defaults:
             continue
         default = defaults[key]
+        if isinstance(default, str) and value is None:
+            raise ConfigError(f"{key} is null. Expected text, e.g. {default!r}.")
         if isinstance(default, str) or default is None:
             value = value if value is None else str(value)
         elif type(value) is not type(default):
@@ -183,6 +185,19 @@ def format_value(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
+def existing(root: Path) -> Path:
+    """A root of runs that is there.
+
+    Raises:
+        RunError: it is not, or is no folder.
+    """
+    from reprise.config.errors import RunError
+
+    if not root.is_dir():
+        raise RunError(f"{root} is no folder. Expected one with run directories, e.g. --root outputs.")
+    return root
+
+
 def standing_of(names: Sequence[str], root: str | None) -> list[PaperStanding]:
     """Where papers stand by the runs below a root.
 
@@ -193,7 +208,6 @@ def standing_of(names: Sequence[str], root: str | None) -> list[PaperStanding]:
     Raises:
         RunError: a folder that was given is not there.
     """
-    from reprise.config.errors import RunError
     from reprise.reproduction.assess import assess
     from reprise.reproduction.estimate import Estimator
     from reprise.reproduction.evidence import Evidence
@@ -201,8 +215,6 @@ def standing_of(names: Sequence[str], root: str | None) -> list[PaperStanding]:
     from reprise.reproduction.papers import read_papers
 
     folder = Path(root or defaults_of("report")["root"]).expanduser()
-    if root is not None and not folder.is_dir():
-        raise RunError(f"{folder} is no folder. Expected one with run directories.")
-    ledger = read_ledger(folder)
+    ledger = read_ledger(existing(folder) if root is not None else folder)
     papers = read_papers(names)
     return assess(papers, Evidence(ledger, papers), Estimator(ledger))

@@ -22,7 +22,7 @@ REPORT.md and report.json.
 
 def run(arguments: list[str]) -> int:
     """Write the report, or check a README."""
-    from reprise.cli.common import key_values, settings_for, without_dashes
+    from reprise.cli.common import existing, key_values, settings_for, without_dashes
     from reprise.config.errors import ConfigError, RunError, suggest
     from reprise.reproduction.ledger import read_ledger
     from reprise.reproduction.markdown import readme_block, with_block
@@ -33,14 +33,11 @@ def run(arguments: list[str]) -> int:
     settings, others = settings_for("report", key_values(without_dashes(arguments, "report")))
     if others:
         raise ConfigError(f"there is no setting {next(iter(others))!r}. {suggest(next(iter(others)), settings)}")
-    root = Path(settings["root"]).expanduser()
-    if not root.is_dir():
-        raise RunError(f"{root} is no folder. Expected one with run directories, e.g. --root outputs.")
+    root = existing(Path(settings["root"]).expanduser())
     if settings["check"] and settings["readme"] is None:
         raise ConfigError("--check lacks --readme FILE: that file's table is what is checked.")
-    report = make_report(
-        read_papers(settings["paper"].split(",") if settings["paper"] else None), read_ledger(root), root
-    )
+    names = [name.strip() for name in (settings["paper"] or "").split(",") if name.strip()]
+    report = make_report(read_papers(dict.fromkeys(names) or None), read_ledger(root), root)
     if settings["readme"] is not None:
         path = Path(settings["readme"])
         old = path.read_text(encoding="utf-8")

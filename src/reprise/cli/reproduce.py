@@ -20,7 +20,7 @@ cost, runs and measures it through a launcher, and writes the report. The same c
   --dry-run                         print the plan; train nothing
   --launcher local|ray|slurm        where the runs go
   --no-probe                        do not train two iterations where no similar run tells the cost
-  --root outputs                    whose records are read, and where the report goes
+  --root outputs                    where runs are made and read, and where the report goes: paths.outputs
   key=value                         a change of every run, e.g. trainer=ddp, or budget=smoke (then rows are `scaled`)
   hydra.launcher.n_jobs=1           a setting of the launcher
 """
@@ -29,7 +29,9 @@ cost, runs and measures it through a launcher, and writes the report. The same c
 def run(arguments: list[str]) -> int:
     """Plan, run, report."""
     from reprise.cli.common import key_values, settings_for, without_dashes
-    from reprise.config.errors import ConfigError
+    from reprise.config.compose import group_choices
+    from reprise.config.errors import ConfigError, suggest
+    from reprise.launch.point import quoted
     from reprise.reproduction.assess import assess
     from reprise.reproduction.estimate import Estimator, try_probe
     from reprise.reproduction.evidence import Evidence
@@ -40,10 +42,10 @@ def run(arguments: list[str]) -> int:
     from reprise.reproduction.reproduce import outputs_of, run_plan
 
     words = without_dashes(["--probe=false" if a == "--no-probe" else a for a in arguments], "reproduce")
-    names = [w for w in words if "=" not in w]
+    names = [w for w in words if "=" not in w and not w.startswith("~")]
     if len(names) != 1:
         raise ConfigError(f"one name is needed: reprise reproduce PAPER[/ROW]. Papers: {', '.join(paper_names())}.")
-    changes = [w for w in words if "=" in w]
+    changes = [w for w in words if w not in names]
     plain = [w for w in changes if not w.startswith(("hydra.", "hydra/"))]
     settings, _ = settings_for("reproduce", key_values([w for w in plain if _is_setting(w)]))
     overrides = [w for w in plain if not _is_setting(w)]
@@ -55,7 +57,15 @@ def run(arguments: list[str]) -> int:
         raise ConfigError(
             f"no experiment of this version belongs to {name}. `reprise show {name}` says why of each row."
         )
-    root = Path(settings["root"] or outputs_of([*next(iter(wanted)).words, *overrides])).expanduser()
+    if settings["launcher"] not in (known := group_choices("hydra/launcher")):
+        raise ConfigError(f"there is no launcher {settings['launcher']!r}. {suggest(settings['launcher'], known)}")
+    if settings["root"] is not None and not any(w.startswith("paths.outputs=") for w in overrides):
+        overrides = [*overrides, f"paths.outputs={quoted(settings['root'])}"]
+    root = Path(outputs_of([*next(iter(wanted)).words, *overrides])).expanduser()
+    if settings["root"] is not None and Path(settings["root"]).expanduser() != root:
+        raise ConfigError(
+            f"--root {settings['root']} and paths.outputs={root} differ: runs are read where they are made."
+        )
     ledger = read_ledger(root)
     estimator = Estimator(ledger)
     standing = assess([paper], Evidence(ledger, [paper]))[0]

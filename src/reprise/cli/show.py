@@ -112,7 +112,7 @@ def _show_run(directory: Path) -> int:
     from reprise.tracking.record import read_record
 
     record = read_record(directory)
-    environment, cost = record.environment, record.cost
+    environment, cost = {"accelerator": "unknown", "precision": "unknown"} | record.environment, record.cost
     state = record.state
     if state == "running" and record.sessions and not _alive(record.sessions[-1]):
         state = f"running when it was killed; go on with: python train.py resume={directory}"
@@ -125,7 +125,9 @@ def _show_run(directory: Path) -> int:
         "step": record.iteration,
         "weights evaluated": record.weights,
         "commit": f"{record.code.get('commit')}{' + code.patch' if record.code.get('patch_sha256') else ''}",
-        "hardware": "{world_size} x {accelerator}, {precision}".format(**environment)
+        "hardware": "{world_size} x {accelerator}, {precision}".format_map(
+            {"accelerator": "?", "precision": "?"} | environment
+        )
         if "world_size" in environment
         else None,
         "parameters": environment.get("parameters"),
@@ -138,19 +140,19 @@ def _show_run(directory: Path) -> int:
             print(f"{key:<18} {value}")
     print("\nmetrics")
     for name, entry in record.metrics.items():
-        best = f"   best {entry['best']:.6g} at step {entry['best_step']}" if "best" in entry else ""
+        best = f"   best {entry['best']:.6g} at step {entry.get('best_step', 'unknown')}" if "best" in entry else ""
         step = f"  (step {entry['step']})" if "step" in entry else ""  # W&B does not know it of an imported run
         print(f"  {name:<24} {float(entry['value']):.6g}{step}{best}")
     for evaluation in record.evaluations:
         print(
             f"\nevaluation {evaluation['folder']}, step {evaluation['step']}, {evaluation['weights']} weights, "
-            f"{evaluation['examples']} examples"
+            f"{evaluation.get('examples', 'unknown')} examples"
         )
         print(metric_table(evaluation["metrics"]))
     if record.experiment or record.deviations:
         print(f"\n{len(record.deviations)} deviations from {record.experiment or 'its first config'}")
         for d in record.deviations:
-            print(f"  {d['key']:<40} {format_value(d['protocol'])}  ->  {format_value(d['run'])}")
+            print(f"  {d['key']:<40} {format_value(d.get('protocol'))}  ->  {format_value(d.get('run'))}")
     return 0
 
 

@@ -85,7 +85,15 @@ def difference(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, Any
 
 def _differing(left: dict[str, Any], right: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     keys = sorted(left.keys() | right.keys())
-    return [(k, left.get(k, ABSENT), right.get(k, ABSENT)) for k in keys if left.get(k, ABSENT) != right.get(k, ABSENT)]
+    pairs = ((k, left.get(k, ABSENT), right.get(k, ABSENT)) for k in keys)
+    return [(k, a, b) for k, a, b in pairs if not _same(a, b)]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two leaves are equal to the digest too: 1, 1.0 and true are three values, and may mean three things."""
+    if type(a) is not type(b) or a != b:
+        return False
+    return not isinstance(a, list) or json.dumps(a) == json.dumps(b)
 
 
 def deviations(protocol: dict[str, Any], run: dict[str, Any]) -> list[dict[str, Any]]:

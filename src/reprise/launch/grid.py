@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from reprise.config.compose import group_choices
-from reprise.config.errors import ConfigError, suggest
+from reprise.config.errors import ConfigError, UserError, suggest
 from reprise.launch.book import Book
 from reprise.launch.drive import Place, settled
 from reprise.launch.outcome import Outcome
@@ -18,6 +18,8 @@ from reprise.launch.plan import Planner, sweep_words
 from reprise.launch.point import DONE, Point
 from reprise.launch.report import finish_grid
 from reprise.launch.sweep import placed, run_source, sweep_directory
+from reprise.tracking.provenance import changed_sources
+from reprise.tracking.record import read_record
 
 
 class GridSource:
@@ -103,18 +105,37 @@ def plan_points(planner: Planner, batch: Sequence[Sequence[str]], first: int = 0
     ]
 
 
-def place_points(planner: Planner, planned: Sequence[Point], earlier: Sequence[Point]) -> list[Point]:
-    """Give points their run directories; what an earlier start of the same sweep had is taken over."""
+def place_points(
+    planner: Planner, planned: Sequence[Point], earlier: Sequence[Point], renew: bool = False
+) -> list[Point]:
+    """Give points their run directories; what an earlier start of the same sweep had is taken over.
+
+    Args:
+        planner: gives directories.
+        planned: the points.
+        earlier: those of an earlier start.
+        renew: a run that is done counts no more where the code it depends on has changed since.
+    """
     known = {p.overrides: p for p in earlier}
     points = []
     for point in planned:
         before = known.pop(point.overrides, None)
-        if before is None or before.digest != point.digest or not before.directory.is_dir():
+        lost = before is None or before.digest != point.digest or not before.directory.is_dir()
+        if before is None or lost or (renew and _outdated(before)):
             planner.place(point)
         else:
             point.directory, point.reused, point.placement = before.directory, before.reused, before.placement
         points.append(point)
     return points
+
+
+def _outdated(point: Point) -> bool:
+    """Whether a point's run came to its end with other code than that of now."""
+    try:
+        record = read_record(point.directory)
+    except UserError:
+        return False  # it has not begun, or will say itself what is wrong with it
+    return record.state in DONE and bool(changed_sources(record.code))
 
 
 def run_batch(
@@ -129,12 +150,12 @@ def run_batch(
         directory: of the sweep.
         sweeper: what chose them, for the books.
         keep: points of an earlier start that are not among these stay in the books: as they are if they are done, aside
-            if they are not.
+            if they are not; and one whose code has changed since it was done is run anew.
     """
     book = Book(directory, {"sweeper": sweeper, "launcher": place.name})
     book.open(exclusive=True)
     earlier = [*book.points, *book.aside]
-    points = place_points(planner, planned, earlier)
+    points = place_points(planner, planned, earlier, renew=keep)
     kept: list[Point] = []
     if keep:
         wanted = {p.overrides for p in points}

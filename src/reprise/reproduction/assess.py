@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reprise.reproduction.claims import assess_claims
 from reprise.reproduction.entry import Entry
@@ -32,10 +33,9 @@ def assess(papers: Sequence[Paper], evidence: Evidence, estimator: Estimator | N
     ]
 
 
-def command_for(recipe: Recipe) -> str:
-    """The command that makes the runs a recipe still lacks."""
-    extra = "".join(f" {word}" for word in recipe.overrides)
-    return f"reprise reproduce {recipe.experiment} --seeds {LEAST_SEEDS}{extra}"
+def command_for(target: Target, seeds: int) -> str:
+    """The command that makes the runs a figure, or its stand-in, still lacks."""
+    return f"reprise reproduce {target.paper}/{target.table}/{target.row} --seeds {seeds}"
 
 
 class _Assessor:
@@ -60,120 +60,119 @@ class _Assessor:
         return self._tested(target, target.recipe)
 
     def _tested(self, target: Target, recipe: Recipe) -> Standing:
-        assert target.measure is not None and target.value is not None and target.tolerance is not None
+        """A figure that an experiment yields."""
+        assert target.measure is not None and target.tolerance is not None and target.value is not None
         every = self._evidence.readings(recipe, target.measure, target.pick)
         readings = on_hardware([r for r in every if r.version == target.version], target.hardware)
-        exact = [r for r in readings if not r.deviations]
-        fresh = [r for r in exact if not r.entry.changed]
-        if fresh:
-            ours = ours_of(fresh, target.scale)
-            verdict = judge([s.value for s in ours.samples], target.value, target.tolerance.value, target.direction)
-            undecided = verdict.kind == "inconclusive"
-            return Standing(
-                target,
-                verdict.kind,
-                verdict.reason
-                + (f"; {len(exact) - len(fresh)} older runs are stale" if len(exact) > len(fresh) else ""),
-                ours,
-                verdict.difference,
-                verdict.p_value,
-                verdict.seeds_needed,
-                runs=_runs(fresh),
-                command=self._more(recipe, verdict.seeds_needed) if undecided else "",
-                estimate=self._estimate(recipe, (verdict.seeds_needed or LEAST_SEEDS) - ours.n) if undecided else "",
-            )
-        command, estimate = command_for(recipe), self._estimate(recipe, LEAST_SEEDS)
-        if exact:
-            changed = sorted({name for r in exact for name in r.entry.changed})
-            reason = f"the code that {_runs_words(len(exact))} depend{'s' * (len(exact) == 1)} on has changed since"
-            ours = ours_of(exact, target.scale)
-            difference = _difference(ours, target.value)
-            return Standing(
-                target,
-                "stale",
-                reason,
-                ours,
-                difference,
-                runs=_runs(exact),
-                changed=tuple(changed),
-                command=command,
-                estimate=estimate,
-            )
-        if readings:
-            chosen = nearest_group(readings)
-            ours = ours_of(chosen, target.scale)
-            others = len(readings) - len(chosen)
-            reason = f"{_runs_words(len(chosen))} with {len(chosen[0].deviations)} deviations from the protocol"
-            return Standing(
-                target,
-                "scaled",
-                reason + (f"; {_runs_words(others)} with other deviations" if others else ""),
-                ours,
-                _difference(ours, target.value),
-                deviations=chosen[0].deviations,
-                runs=_runs(chosen),
-                changed=tuple(sorted({name for r in chosen for name in r.entry.changed})),
-                command=command,
-                estimate=estimate,
-            )
-        if every:
-            found = sorted({str(r.version) for r in every})
+        state, chosen = choose(readings)
+        if state == "measured":
+            return self._judged(target, recipe, chosen, readings)
+        command, estimate = command_for(target, LEAST_SEEDS), self._estimate(recipe, LEAST_SEEDS)
+        if state == "missing" and every:
+            found = ", ".join(sorted({str(r.version) for r in every}))
             reason = (
-                f"the runs measured it with version {', '.join(found)} of the metric; what compares with the paper is "
-                f"version {target.version}: measure them again with reprise evaluate"
+                f"the runs measured it with version {found} of the metric; what compares with the paper is version "
+                f"{target.version}: measure them again with reprise evaluate"
             )
-            return Standing(
-                target,
-                "stale",
-                reason,
-                runs=_runs(every),
-                changed=(target.measure,),
-                command=command,
-                estimate=estimate,
-            )
-        return Standing(target, "missing", self._why_missing(recipe), command=command, estimate=estimate)
+            return Standing(target, "stale", reason, runs=_runs(every), changed=(target.measure,))
+        if state == "missing":
+            return Standing(target, "missing", self._why_missing(recipe), command=command, estimate=estimate)
+        ours = ours_of(chosen, target.scale)
+        changed = sorted({name for r in chosen for name in r.changed})
+        if state == "stale":
+            reason = f"the code that {_depends(len(chosen))} on has changed since"
+        else:
+            others = len(readings) - len(chosen)
+            reason = f"{_count(len(chosen))} with {len(chosen[0].deviations)} deviations from the protocol"
+            reason += f"; {_count(others)} with other deviations" if others else ""
+        return Standing(
+            target,
+            state,
+            reason,
+            ours,
+            _difference(ours, target.value),
+            deviations=chosen[0].deviations,
+            runs=_runs(chosen),
+            changed=tuple(changed),
+            command=command,
+            estimate=estimate,
+        )
+
+    def _judged(
+        self, target: Target, recipe: Recipe, fresh: Sequence[Reading], readings: Sequence[Reading]
+    ) -> Standing:
+        """A figure that runs of the exact protocol bear on."""
+        assert target.value is not None and target.tolerance is not None
+        ours = ours_of(fresh, target.scale)
+        verdict = judge([s.value for s in ours.samples], target.value, target.tolerance.value, target.direction)
+        exact = [r for r in readings if not r.deviations]
+        stale = sum(bool(r.changed) for r in exact)
+        elsewhere = len(exact) - stale - len(fresh)
+        reason = verdict.reason + (f"; {_count(stale)} of older code left out" if stale else "")
+        reason += f"; {_count(elsewhere)} left out that read other data" if elsewhere else ""
+        more = verdict.seeds_needed if verdict.kind == "inconclusive" else None
+        return Standing(
+            target,
+            verdict.kind,
+            reason,
+            ours,
+            verdict.difference,
+            verdict.p_value,
+            verdict.seeds_needed,
+            runs=_runs(fresh),
+            command=command_for(target, more) if more else "",
+            estimate=self._estimate(recipe, more - ours.n) if more else "",
+        )
 
     def _why_missing(self, recipe: Recipe) -> str:
         matches = self._evidence.matches(recipe)
         if not matches:
             return "no run of it yet"
         states = sorted({m.entry.state for m in matches})
-        return f"{_runs_words(len(matches))} ({', '.join(states)}), none of which has measured it"
+        return f"{_count(len(matches))} ({', '.join(states)}), none of which has measured it"
 
     def _standin(self, target: Target) -> StandIn | None:
         recipe, measure = target.standin, target.standin_measure
         if recipe is None or measure is None:
             return None
-        readings = [r for r in self._evidence.readings(recipe, measure, target.pick) if r.version == target.version]
-        if not readings:
-            return StandIn(
-                recipe.experiment,
-                "missing",
-                command=command_for(recipe),
-                estimate=self._estimate(recipe, LEAST_SEEDS),
-            )
-        exact = [r for r in readings if not r.deviations]
-        fresh = [r for r in exact if not r.entry.changed]
-        chosen = fresh or exact or nearest_group(readings)
-        state = "measured" if fresh else "stale" if exact else "scaled"
+        every = self._evidence.readings(recipe, measure, target.pick)
+        readings = on_hardware([r for r in every if r.version == target.version], target.hardware)
+        state, chosen = choose(readings)
+        lacking = state != "measured"
         return StandIn(
             recipe.experiment,
-            state,  # type: ignore[arg-type]
-            ours_of(chosen, target.scale),
-            chosen[0].deviations,
+            state,
+            ours_of(chosen, target.scale) if chosen else None,
+            chosen[0].deviations if chosen else (),
             _runs(chosen),
-            "" if fresh else command_for(recipe),
-            "" if fresh else self._estimate(recipe, LEAST_SEEDS),
+            command_for(target, LEAST_SEEDS) if lacking else "",
+            self._estimate(recipe, LEAST_SEEDS) if lacking else "",
         )
-
-    def _more(self, recipe: Recipe, seeds: int | None) -> str:
-        return command_for(recipe).replace(f"--seeds {LEAST_SEEDS}", f"--seeds {seeds}") if seeds else ""
 
     def _estimate(self, recipe: Recipe, seeds: int) -> str:
         if self._estimator is None:
             return ""
         estimate = self._estimator.of_words(recipe.words)
         return estimate.times(seeds).text if estimate is not None else ""
+
+
+def choose(readings: Sequence[Reading]) -> tuple[Literal["measured", "stale", "scaled", "missing"], list[Reading]]:
+    """Choose the runs that a figure rests on: exact ones of the code of now, else exact ones, else the nearest."""
+    exact = [r for r in readings if not r.deviations]
+    if fresh := [r for r in exact if not r.changed]:
+        return "measured", same_data(fresh)
+    if exact:
+        return "stale", same_data(exact)
+    return ("scaled", nearest_group(readings)) if readings else ("missing", [])
+
+
+def same_data(readings: Sequence[Reading]) -> list[Reading]:
+    """Of readings on different data the largest set that read the same, the newest of several."""
+    groups: dict[str, list[Reading]] = {}
+    for reading in readings:
+        digests = {k: v for k, v in reading.entry.data.items() if k.endswith("sha256")}
+        groups.setdefault(json.dumps(digests, sort_keys=True, default=str), []).append(reading)
+    return max(groups.values(), key=lambda g: (len(g), max(r.entry.begun for r in g)))
 
 
 def nearest_group(readings: Sequence[Reading]) -> list[Reading]:
@@ -194,5 +193,9 @@ def _runs(readings: Sequence[Reading]) -> tuple[Entry, ...]:
     return tuple(r.entry for r in sorted(readings, key=lambda r: r.entry.seed))
 
 
-def _runs_words(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
+def _count(runs: int) -> str:
+    return "1 run" if runs == 1 else f"{runs} runs"
+
+
+def _depends(runs: int) -> str:
+    return f"{_count(runs)} depend{'s' if runs == 1 else ''}"

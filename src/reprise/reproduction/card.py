@@ -11,7 +11,7 @@ from typing import Any
 from reprise.config.errors import RunError
 from reprise.reproduction.markdown import cell, grid
 from reprise.reproduction.paper import Paper
-from reprise.tracking.record import RunRecord
+from reprise.tracking.record import RunRecord, own_evaluation
 
 CARD = "README.md"
 _MARK = "<!-- model card written by `reprise card` -->"
@@ -72,19 +72,25 @@ def render_card(record: RunRecord, paper: Paper | None) -> str:
 
 
 def metadata(record: RunRecord, paper: Paper | None) -> dict[str, Any]:
-    """What stands at the head of the card, as model hubs read it."""
-    target = str(record.config.get("data", {}).get("_target_", ""))
+    """What stands at the head of the card, as model hubs read it; a measurement that was cut is left out of it."""
+    data = record.config.get("data")
+    target = str(data.get("_target_", "")) if isinstance(data, dict) else ""
+    tags = record.config.get("tags") if isinstance(record.config.get("tags"), list) else []
     task = next((t for prefix, t in _TASKS.items() if target.startswith(prefix)), "other")
     dataset = target.rpartition(".")[2] or "unknown"
     found: dict[str, Any] = {
         "library_name": "pytorch",
         "pipeline_tag": task,
-        "tags": ["reprise", *(t for t in (paper.name if paper else None, *record.config.get("tags", [])) if t)],
+        "tags": [
+            "reprise",
+            *(str(t) for t in (paper.name if paper else None, *(tags or [])) if t),
+        ],
     }
     if task == "other":
         del found["pipeline_tag"]
     results = []
-    for split, metrics in _measured(record):
+    shown = _shown(record)
+    for split, metrics in _measured(record) if shown is None or not shown.get("changes") else []:
         results.append(
             {
                 "task": {"type": task},
@@ -101,8 +107,8 @@ def metadata(record: RunRecord, paper: Paper | None) -> dict[str, Any]:
 
 
 def _measured(record: RunRecord) -> list[tuple[str, list[tuple[str, float, Any]]]]:
-    """Finite metrics by split: those of the newest evaluation, else the last of training."""
-    evaluation = _newest(record)
+    """Finite metrics by split: those of the evaluation that is shown, else the last of training."""
+    evaluation = _shown(record)
     entries = evaluation["metrics"] if evaluation else record.metrics
     entries = {k: v for k, v in entries.items() if k.startswith(("val/", "test/"))}
     splits: dict[str, list[tuple[str, float, Any]]] = {}
@@ -113,7 +119,10 @@ def _measured(record: RunRecord) -> list[tuple[str, list[tuple[str, float, Any]]
     return list(splits.items())
 
 
-def _newest(record: RunRecord) -> dict[str, Any] | None:
+def _shown(record: RunRecord) -> dict[str, Any] | None:
+    """The evaluation that the card shows: the run's own, else the newest; None without any."""
+    if (own := own_evaluation(record)) is not None:
+        return own
     return max(record.evaluations, key=lambda e: str(e.get("time", ""))) if record.evaluations else None
 
 
@@ -134,7 +143,7 @@ def _results(record: RunRecord) -> str:
         rows += [[name, f"{value:.6g}", str(version or "")] for name, value, version in metrics]
     if len(rows) == 1:
         return "Nothing was measured."
-    evaluation = _newest(record)
+    evaluation = _shown(record)
     if evaluation is None:
         return f"On the validation set, at the end of training.\n\n{grid(rows)}"
     changes = "".join(f", {cell(k)}={cell(v)}" for k, v in (evaluation.get("changes") or {}).items())
@@ -149,7 +158,7 @@ def _deviations(record: RunRecord) -> str:
     if not record.deviations:
         return "No deviations." if record.experiment else "The run belongs to no experiment."
     rows = [["key", "protocol", "this run"]]
-    return grid(rows + [[str(d["key"]), str(d["protocol"]), str(d["run"])] for d in record.deviations])
+    return grid(rows + [[str(d["key"]), str(d.get("protocol")), str(d.get("run"))] for d in record.deviations])
 
 
 def _repeat(record: RunRecord) -> str:
@@ -163,7 +172,7 @@ def _repeat(record: RunRecord) -> str:
         ["commit", f"{record.code.get('commit')}{' and code.patch' if record.code.get('patch_sha256') else ''}"],
         ["data", json.dumps(record.data, sort_keys=True)],
         ["ran on", f"{environment.get('world_size', 1)} x {devices}, Python {environment.get('python')}, {kept}"],
-        ["cost", f"{record.cost.get('device_seconds', 0):.0f} device-seconds"],
+        ["cost", f"{float(record.cost.get('device_seconds') or 0):.0f} device-seconds"],
     ]
     return grid([["", ""], *rows])
 

@@ -48,7 +48,7 @@ def _compare(claim: Claim, evidence: Evidence) -> tuple[Comparison | None, bool]
         assert term.recipe is not None
         every = evidence.readings(term.recipe, term.measure)
         readings.append([r for r in every if r.version == claim.version])
-    fresh = [[r for r in term if not r.entry.changed] for term in readings]
+    fresh = [[r for r in term if not r.changed] for term in readings]
     best = _best(fresh)
     return best, best is None and _best(readings) is not None
 
@@ -93,6 +93,7 @@ def _standing(claim: Claim, best: Comparison | None, stale: bool, decision: Deci
         if stale:
             return ClaimStanding(claim, "stale", "the code that the runs depend on has changed since", command=command)
         return ClaimStanding(claim, "missing", "not all of the compared runs exist at one budget", command=command)
+    more = f"reprise reproduce {claim.paper}/{claim.id} --seeds {max(LEAST_SEEDS, 2 * len(best.seeds))}"
     deviations = best.terms[0][0].deviations
     budget = f"; all compared runs share {len(deviations)} deviations" if deviations else ""
     return ClaimStanding(
@@ -105,5 +106,5 @@ def _standing(claim: Claim, best: Comparison | None, stale: bool, decision: Deci
         decision.p_holm,
         deviations,
         best.entries,
-        command if decision.outcome == "undecided" else "",
+        more if decision.outcome == "undecided" else "",
     )

@@ -33,10 +33,12 @@ class Evaluation:
         time: when, ISO 8601.
         step: of the checkpoint.
         weights: raw or ema.
-        changes: of the run's config for this measurement, hardware keys left out.
+        changes: what it departs in from `reprise evaluate RUN_DIR`: keys of the config, hardware left out; also
+            `checkpoint` and `weights` where these are not the run's own choice, and `data` where other data were read.
         examples: how many were measured.
         metrics: by name, test/...
         cost: as in the record.
+        changed: modules that measured it whose source is another now.
     """
 
     folder: str
@@ -47,6 +49,7 @@ class Evaluation:
     examples: int | None
     metrics: dict[str, Measured]
     cost: dict[str, Any] = field(default_factory=dict)
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

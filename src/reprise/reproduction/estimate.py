@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from reprise.config.compose import compose_config
 from reprise.config.errors import UserError
 from reprise.config.protocol import digest, protocol_values
+from reprise.reproduction.evidence import devices_of
 
 if TYPE_CHECKING:
     from reprise.reproduction.entry import Entry
@@ -101,18 +102,20 @@ class Estimator:
         amount, network = _amount(wanted), _network(wanted)
         if amount is None:
             return None
-        similar, rates = [], []
+        by_device: dict[str, list[tuple[Entry, float]]] = {}
         for found, entries in self._done.items():
-            protocol = self._ledger.protocols[found]
-            if _network(protocol) == network:
-                batch = protocol.get("data.batch_size") or 1
-                trained = [e for e in entries if e.iteration > 0]
-                similar += trained
-                rates += [e.cost["device_seconds"] / (e.iteration * batch) for e in trained]
-        if not rates:
+            if _network(self._ledger.protocols[found]) != network:
+                continue
+            for entry in entries:
+                if (rate := _seconds_an_example(entry, self._ledger.protocols[found])) is not None:
+                    by_device.setdefault(devices_of(entry)[0], []).append((entry, rate))
+        if not by_device:
             return None
-        basis = f"from {_runs(len(similar))} of the same network, scaled by its examples"
-        return Estimate(sum(rates) / len(rates) * amount, _peak(similar), basis)
+        # figures of different devices have nothing to say to each other: the newest one counts
+        device, similar = max(by_device.items(), key=lambda item: max(e.begun for e, _ in item[1]))
+        rate = sum(r for _, r in similar) / len(similar)
+        basis = f"training only, from {_runs(len(similar))} of the same network on {device}, scaled by its examples"
+        return Estimate(rate * amount, _peak([e for e, _ in similar]), basis)
 
 
 def probe(words: Sequence[str]) -> Estimate:
@@ -186,7 +189,19 @@ def _amount(protocol: dict[str, Any]) -> float | None:
 
 
 def _network(protocol: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in protocol.items() if k.startswith("model.network.") or k == "trainer.precision"}
+    """What the time for an example depends on: the network, the precision, and what an example is."""
+    alike = ("model.network.", "trainer.precision", "data.features.", "data.crop_")
+    return {k: v for k, v in protocol.items() if k.startswith(alike)}
+
+
+def _seconds_an_example(entry: Entry, protocol: dict[str, Any]) -> float | None:
+    """Device time for a training example; by the throughput where it is known, since that leaves the start out."""
+    if rate := entry.cost.get("samples_per_second"):
+        return float(entry.environment.get("world_size") or 1) / float(rate)
+    batch = protocol.get("data.batch_size")
+    if not isinstance(batch, int) or entry.iteration <= 0:
+        return None
+    return float(entry.cost["device_seconds"]) / (entry.iteration * batch)
 
 
 def _runs(count: int) -> str:

@@ -45,6 +45,7 @@ class Reading:
         deviations: of the run and of the measurement.
         version: protocol version of the metric.
         signature: what was run and measured, as far as it deviates: readings with the same one belong together.
+        changed: modules that trained or measured it whose source is another now.
     """
 
     entry: Entry
@@ -52,6 +53,7 @@ class Reading:
     deviations: tuple[Deviation, ...]
     version: int | None
     signature: str
+    changed: tuple[str, ...]
 
     def deviating(self, *more: Deviation) -> Reading:
         """The same value, with further deviations."""
@@ -77,6 +79,10 @@ class Evidence:
         for recipe in sorted({r for paper in papers for r in recipes_of(paper)}, key=lambda r: r.label):
             self._siblings.setdefault(recipe.experiment, []).append(recipe)
 
+    def claims(self, entry: Entry) -> bool:
+        """Whether a run belongs to a recipe of the papers."""
+        return entry.experiment in self._siblings
+
     def protocol(self, recipe: Recipe) -> dict[str, Any]:
         """The protocol of a recipe, by dotted key."""
         return _protocol(tuple(recipe.words))
@@ -94,23 +100,36 @@ class Evidence:
     def readings(self, recipe: Recipe, measure: str, pick: Pick = "final") -> list[Reading]:
         """What the runs of a recipe measured; of a run that was measured more than once, the newest that counts most.
 
-        A run that did not come to its end deviates by that.
+        A run that did not come to its end deviates by that. At one budget a seed counts once: unchanged code before
+        code that has changed since, then the newest run.
         """
-        found = []
+        found: dict[tuple[str, int], Reading] = {}
         for match in self.matches(recipe):
             reading = _read(match, measure, pick, self._ledger.protocols[match.entry.digest])
-            if reading is not None:
-                found.append(reading)
-        return found
+            if reading is None:
+                continue
+            place = (reading.signature, reading.entry.seed)
+            other = found.get(place)
+            if other is None or _rank(reading) > _rank(other):
+                found[place] = reading
+        return list(found.values())
 
     def _match(self, recipe: Recipe, entries: Sequence[Entry]) -> Iterable[Match]:
         protocol = self.protocol(recipe)
-        telling = self._telling(recipe)
+        others = [o for o in self._siblings.get(recipe.experiment, []) if o != recipe]
+        telling = {key for other in others for key, _, _ in difference(protocol, self.protocol(other))}
+
+        def off(other: Recipe, run: dict[str, Any]) -> int:
+            """In how many of the telling keys a run is not that of a row."""
+            return sum(run.get(key) != self.protocol(other).get(key) for key in telling)
+
         known: dict[str, tuple[tuple[Deviation, ...], str] | None] = {}
         for entry in entries:
             if entry.digest not in known:
                 run = self._ledger.protocols[entry.digest]
-                belongs = all(run.get(key) == protocol.get(key) for key in telling)
+                # one that is no row's own belongs to the row that comes nearest, the first of several
+                nearest = min([recipe, *others], key=lambda o: (off(o, run), o.label))
+                belongs = nearest == recipe
                 found = tuple(Deviation(k, a, b) for k, a, b in difference(protocol, run) if not _unset(a, b))
                 known[entry.digest] = (found, _signature(found)) if belongs else None
             if (kept := known[entry.digest]) is None:
@@ -120,12 +139,6 @@ class Evidence:
                 unfinished = Deviation("state", "finished", f"{entry.state} after {entry.iteration} iterations")
                 match = Match(entry, (*match.deviations, unfinished), match.signature + _signature([unfinished]))
             yield match
-
-    def _telling(self, recipe: Recipe) -> set[str]:
-        """Keys that tell rows of one experiment apart."""
-        others = self._siblings.get(recipe.experiment, [])
-        protocol = self.protocol(recipe)
-        return {key for other in others if other != recipe for key, _, _ in difference(protocol, self.protocol(other))}
 
 
 @functools.lru_cache(maxsize=1024)
@@ -147,12 +160,18 @@ def _read(match: Match, measure: str, pick: Pick, protocol: dict[str, Any]) -> R
         measured = entry.metrics.get(measure)
         if measured is None:
             return None
-        return Reading(entry, _value(measured, pick), match.deviations, measured.version, match.signature)
+        value = _value(measured, pick)
+        return Reading(entry, value, match.deviations, measured.version, match.signature, entry.changed)
     # one without changes counts more than a newer one with changes
-    changes, best = max(measurements, key=lambda m: (not m[0], m[1].time))
+    changes, best = max(measurements, key=lambda m: (not m[0], not m[1].changed, m[1].time))
     found = best.metrics[measure]
-    reading = Reading(entry, found.value, match.deviations, found.version, match.signature)
+    changed = tuple(dict.fromkeys((*entry.changed, *best.changed)))
+    reading = Reading(entry, found.value, match.deviations, found.version, match.signature, changed)
     return reading.deviating(*changes) if changes else reading
+
+
+def _rank(reading: Reading) -> tuple[bool, str]:
+    return not reading.changed, reading.entry.begun
 
 
 def _value(measured: Measured, pick: Pick) -> float:
@@ -160,9 +179,10 @@ def _value(measured: Measured, pick: Pick) -> float:
 
 
 def _changes(evaluation: Evaluation, protocol: dict[str, Any]) -> tuple[Deviation, ...]:
-    """What a measurement changes of the run's own config."""
-    changed = [(k, protocol.get(k), v) for k, v in sorted(evaluation.changes.items()) if protocol.get(k) != v]
-    return tuple(Deviation(f"evaluation: {k}", before, after) for k, before, after in changed)
+    """What a measurement departs in from the run's own."""
+    before = {"checkpoint": "best", "weights": "the run's own", "data": "the run's own", **protocol}
+    changed = [(k, before.get(k), v) for k, v in sorted(evaluation.changes.items()) if before.get(k) != v]
+    return tuple(Deviation(f"evaluation: {k}", was, now) for k, was, now in changed)
 
 
 def on_hardware(readings: Sequence[Reading], wanted: str | None) -> list[Reading]:

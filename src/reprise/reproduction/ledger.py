@@ -20,11 +20,12 @@ from reprise.reproduction.entry import Entry, Evaluation, Measured
 from reprise.reproduction.walk import find_records
 from reprise.tracking.files import parse_json
 from reprise.tracking.provenance import changed_sources
-from reprise.tracking.record import FILE, RunRecord, parse_record
+from reprise.tracking.record import FILE, RunRecord, own_measurement, parse_record
 from reprise.tracking.record_check import check_evaluation
 
 ORIGIN = "imported.json"  # beside a record that was imported: where from
 _RESULT = "result.json"
+UNKNOWN_SOURCES = "(its source files are not recorded)"
 
 
 @dataclass
@@ -151,7 +152,7 @@ class _Reader:
                 iteration=record.iteration,
                 weights=record.weights,
                 code={**record.code, "sources": self.shared(sources)},
-                changed=self.changed(sources),
+                changed=self.changed(sources) if sources else (UNKNOWN_SOURCES,),
                 environment=self.shared(record.environment),
                 data=self.shared(record.data),
                 cost=_numbers(record.cost),
@@ -208,7 +209,32 @@ class _Reader:
                 self.reject(path, f"cannot be read: {error.strerror or error}")
             else:
                 results.append(result)
-        return tuple(sorted(map(_evaluation, results), key=lambda e: _when(e.time)))
+        own = own_measurement(record)
+        found = (self.evaluation(result, own, record.data) for result in results)
+        return tuple(sorted(found, key=lambda e: _when(e.time)))
+
+    def evaluation(self, raw: dict[str, Any], own: tuple[str | None, str], data: dict[str, Any]) -> Evaluation:
+        """One evaluation, with all that sets it apart from the run's own."""
+        changes = {k: v for k, v in raw.get("changes", {}).items() if not protocol.is_hardware(k)}
+        if raw.get("sha256") != own[0] or own[0] is None:
+            changes["checkpoint"] = f"of step {raw['step']}"
+        if raw["weights"] != own[1]:
+            changes["weights"] = raw["weights"]
+        read = raw.get("data", {})
+        if other := [k for k in data if k.endswith("sha256") and k in read and read[k] != data[k]]:
+            changes["data"] = f"other {', '.join(other)}"
+        sources = raw.get("code", {}).get("sources", {})
+        return Evaluation(
+            folder=raw["folder"],
+            time=raw["time"],
+            step=raw["step"],
+            weights=raw["weights"],
+            changes=changes,
+            examples=raw.get("examples"),
+            metrics={name: _measured(m, raw["step"]) for name, m in raw["metrics"].items()},
+            cost=_numbers(raw.get("cost", {})),
+            changed=self.changed(sources) if sources else (),
+        )
 
     def origin(self, directory: str) -> str | None:
         """Where an imported record comes from."""
@@ -273,19 +299,6 @@ def _folders(path: str) -> list[str]:
 def _measured(raw: dict[str, Any], step: int | None) -> Measured:
     best = raw.get("best")
     return Measured(float(raw["value"]), raw.get("version"), step, None if best is None else float(best))
-
-
-def _evaluation(raw: dict[str, Any]) -> Evaluation:
-    return Evaluation(
-        folder=raw["folder"],
-        time=raw["time"],
-        step=raw["step"],
-        weights=raw["weights"],
-        changes={k: v for k, v in raw.get("changes", {}).items() if not protocol.is_hardware(k)},
-        examples=raw.get("examples"),
-        metrics={name: _measured(m, raw["step"]) for name, m in raw["metrics"].items()},
-        cost=_numbers(raw.get("cost", {})),
-    )
 
 
 def _numbers(cost: dict[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,8 @@ class Plan:
 
 def is_done(entry: Entry) -> bool:
     """Whether a run counts: finished, measured as it is, and with the code of now."""
-    return entry.state == "finished" and not entry.changed and any(not e.changes for e in entry.evaluations)
+    measured = any(not e.changes and not e.changed for e in entry.evaluations)
+    return entry.state == "finished" and not entry.changed and measured
 
 
 def select(paper: Paper, row: str | None) -> dict[Recipe, list[str]]:

@@ -19,6 +19,7 @@ from reprise.reproduction.markdown import render_markdown
 from reprise.reproduction.paper import Paper
 from reprise.reproduction.standing import KINDS, OUTCOMES, Report
 from reprise.tracking.files import write_atomic
+from reprise.tracking.record import FILE
 
 if TYPE_CHECKING:
     from reprise.reproduction.ledger import Ledger
@@ -44,10 +45,10 @@ def make_report(papers: Sequence[Paper], ledger: Ledger, root: Path) -> Report:
         root=root.as_posix(),
         version=__version__,
         papers=tuple(assess(papers, evidence, estimator)),
-        records=len(ledger.entries) + len(ledger.set_aside) + len(ledger.rejected),
+        records=len(ledger.entries) + len(ledger.set_aside) + sum(Path(p).name == FILE for p, _ in ledger.rejected),
         rejected=tuple((_relative(Path(path), root), why) for path, why in ledger.rejected),
         set_aside=len(ledger.set_aside),
-        unclaimed=sum(e.experiment is None for e in ledger.entries),
+        unclaimed=sum(not evidence.claims(e) for e in ledger.entries),
         newest=max((e.begun for e in ledger.entries), default=""),
     )
 

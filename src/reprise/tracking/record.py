@@ -11,6 +11,7 @@ from typing import Any
 from reprise.config.errors import RunError
 from reprise.config.protocol import is_hardware
 from reprise.tracking.files import parse_json, write_json
+from reprise.tracking.provenance import changed_sources
 from reprise.tracking.record_check import SCHEMA, check_record
 
 FILE = "run.json"
@@ -101,17 +102,27 @@ def read_evaluations(directory: Path) -> list[dict[str, Any]]:
 def own_evaluation(record: RunRecord) -> dict[str, Any] | None:
     """Return the newest evaluation that `reprise evaluate RUN_DIR` would only repeat; None where there is none.
 
-    That is one of the best checkpoint, with the weights it takes by itself, whose config changes hardware at most.
+    That is one of the best checkpoint, with the weights it takes by itself, whose config changes hardware at most, by
+    code that is what it was.
     """
-    entries = sorted(record.checkpoints, key=lambda c: int(c["step"]))
-    best = next((c for c in entries if "best" in c["roles"]), entries[-1] if entries else None)
-    targets = [str(c["_target_"]) for c in record.config.get("callbacks", {}).values() if c and "_target_" in c]
-    weights = "ema" if any(t.rpartition(".")[2].startswith("EMA") for t in targets) else "raw"
+    sha256, weights = own_measurement(record)
     for evaluation in reversed(record.evaluations):
-        same = best is not None and (evaluation["sha256"], evaluation["weights"]) == (best["sha256"], weights)
-        if same and all(is_hardware(key) for key in evaluation["changes"]):
+        same = sha256 is not None and (evaluation.get("sha256"), evaluation["weights"]) == (sha256, weights)
+        unchanged = all(is_hardware(key) for key in evaluation.get("changes", {}))
+        if same and unchanged and not changed_sources(evaluation.get("code", {})):
             return evaluation
     return None
+
+
+def own_measurement(record: RunRecord) -> tuple[str | None, str]:
+    """What `reprise evaluate RUN_DIR` measures: digest of the best checkpoint, None without one; raw or ema weights."""
+    entries = sorted(record.checkpoints, key=lambda c: int(c["step"]))
+    best = next((c for c in entries if "best" in c.get("roles", ())), entries[-1] if entries else None)
+    callbacks = record.config.get("callbacks")
+    members = callbacks.values() if isinstance(callbacks, dict) else ()
+    targets = [str(c["_target_"]) for c in members if isinstance(c, dict) and "_target_" in c]
+    averaged = any(t.rpartition(".")[2].startswith("EMA") for t in targets)
+    return best.get("sha256") if best else None, "ema" if averaged else "raw"
 
 
 def is_done(record: RunRecord, evaluate: bool) -> bool:

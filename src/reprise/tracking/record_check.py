@@ -99,7 +99,8 @@ _SESSION = {"host": _TEXT, "start": _TEXT, "end": _TEXT, "state": _TEXT, "from_s
 _CHECKPOINT = {"file": _TEXT, "step": _WHOLE, "sha256": _TEXT, "bytes": _WHOLE, "roles": _TEXTS}
 _CODE = {"commit": _TEXT_OR_NONE, "version": _TEXT_OR_NONE, "sources": _MAPPING}
 _WANDB = dict.fromkeys(("id", "mode", "project", "url", "sweep"), _TEXT_OR_NONE)
-_ENVIRONMENT = {"hardware": _MAPPING, "packages": _MAPPING}
+_ENVIRONMENT = {"hardware": _MAPPING, "packages": _MAPPING, "world_size": _WHOLE}
+_HARDWARE = {"cpu": _TEXT_OR_NONE, "gpus": _TEXTS, "cores": _WHOLE_OR_NONE, "memory_bytes": _WHOLE_OR_NONE}
 _EVALUATION = {
     "folder": _TEXT,
     "time": _TEXT,
@@ -109,6 +110,9 @@ _EVALUATION = {
     "examples": _WHOLE_OR_NONE,
     "metrics": _MAPPING,
     "cost": _MAPPING,
+    "data": _MAPPING,
+    "code": _MAPPING,
+    "sha256": _TEXT,
 }
 
 
@@ -138,6 +142,7 @@ def check_record(raw: Any, where: str) -> None:
     _check(raw.get("code", {}), _CODE, where, "code.")
     _check_all(raw.get("code", {}).get("sources", {}), _TEXT, where, "code.sources")
     _check(raw.get("environment", {}), _ENVIRONMENT, where, "environment.")
+    _check(raw.get("environment", {}).get("hardware", {}), _HARDWARE, where, "environment.hardware.")
     _check(raw.get("wandb") or {}, _WANDB, where, "wandb.")
     for name, kinds, needed in (
         ("deviations", _DEVIATION, ("key",)),
@@ -159,6 +164,8 @@ def check_evaluation(raw: Any, where: str, name: str = "the evaluation") -> None
     _check_member(raw, _EVALUATION, ("folder", "time", "step", "weights", "metrics"), where, name)
     _check_metrics(raw["metrics"], where, f"{name}.metrics")
     _check_all(raw.get("cost", {}), _NUMBER_OR_NONE, where, f"{name}.cost")
+    _check(raw.get("code", {}), _CODE, where, f"{name}.code.")
+    _check_all(raw.get("code", {}).get("sources", {}), _TEXT, where, f"{name}.code.sources")
 
 
 def _check(raw: Mapping[str, Any], kinds: Mapping[str, tuple[str, Check]], where: str, prefix: str) -> None:

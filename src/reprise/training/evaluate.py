@@ -18,6 +18,7 @@ from reprise.tracking import directory as directories
 from reprise.tracking.cost import CostMeter
 from reprise.tracking.files import write_json
 from reprise.tracking.pictures import audio_picture
+from reprise.tracking.provenance import code_state, source_digests
 from reprise.tracking.record import read_record
 from reprise.tracking.run import Run
 from reprise.tracking.wandb import send_record
@@ -83,6 +84,7 @@ def evaluate(
         "world_size": world.size,
         "metrics": metrics,
         "cost": meter.now(),
+        "code": code_state(None) | {"sources": source_digests()},
     }
     _write_samples(kept, samples, datamodule, folder)
     write_json(folder / "result.json", result)
