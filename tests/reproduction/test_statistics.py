@@ -17,7 +17,6 @@ from reprise.reproduction.statistics import (
     p_below,
     p_rising,
     paired_above,
-    paired_below,
     paired_tost,
     slopes,
     tost,
@@ -88,9 +87,9 @@ def test_paired_tests_equal_scipy(n: int) -> None:
     weightstats = pytest.importorskip("statsmodels.stats.weightstats")
     for a, b in zip(samples(n), samples(n, seed=1), strict=True):
         assert paired_above(a, b) == pytest.approx(stats.ttest_rel(a, b, alternative="greater").pvalue, abs=1e-10)
-        assert paired_below(a, b) == pytest.approx(stats.ttest_rel(a, b, alternative="less").pvalue, abs=1e-10)
+        assert paired_above(b, a) == pytest.approx(stats.ttest_rel(a, b, alternative="less").pvalue, abs=1e-10)
         assert paired_above(a, b, 0.4) == pytest.approx(stats.ttest_1samp(a - b, 0.4, alternative="greater").pvalue)
-        assert paired_below(a, b, 0.4) == pytest.approx(stats.ttest_1samp(a - b, 0.4, alternative="less").pvalue)
+        assert paired_above(b, a, -0.4) == pytest.approx(stats.ttest_1samp(a - b, 0.4, alternative="less").pvalue)
         theirs = weightstats.ttost_paired(a, b, -0.7, 0.7)[0]
         assert paired_tost(a, b, 0.7).p == pytest.approx(theirs, abs=1e-10)
 
@@ -136,8 +135,8 @@ def test_equal_values_at_the_margin_show_nothing_however_decimals_round() -> Non
 def test_equal_differences_of_unequal_values_have_no_scatter() -> None:
     a, b = [0.3, 0.5, 0.7, 1.1], [0.1, 0.3, 0.5, 0.9]  # differ by 0.2 but for the last bit
     assert len(set(np.subtract(a, b))) > 1
-    assert paired_above(a, b, 0.2) == paired_below(a, b, 0.2) == 1.0
-    assert paired_above(a, b, 0.199) == 0.0 and paired_below(a, b, 0.199) == 1.0
+    assert paired_above(a, b, 0.2) == paired_above(b, a, -0.2) == 1.0
+    assert paired_above(a, b, 0.199) == 0.0 and paired_above(b, a, -0.199) == 1.0
     assert paired_tost(a, b, 0.2).p == 1.0 and paired_tost(a, b, 0.201).p == 0.0
     steep = [a, np.add(a, 0.1), np.add(a, 0.2)]
     assert p_rising(steep, [0, 1, 2]) == 0.0

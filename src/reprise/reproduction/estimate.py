@@ -90,10 +90,6 @@ class Estimator:
             self._found[key] = self._estimate(compose_config(words).values) if self._done else None
         return self._found[key]
 
-    def note(self, words: Sequence[str], estimate: Estimate) -> None:
-        """Remember what a probe has found."""
-        self._found[tuple(words)] = estimate
-
     def _estimate(self, values: dict[str, Any]) -> Estimate | None:
         if same := self._done.get(digest(values)):
             seconds = sum(_total_seconds(e) for e in same) / len(same)

@@ -28,24 +28,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reprise.config.errors import suggest
-from reprise.reproduction.claim_tests import ClaimTest, Decision, decide_claims, measure_claim
 from reprise.reproduction.paper import Direction
 from reprise.reproduction.power import p_share, seeds_for_difference, seeds_for_equivalence, seeds_for_share
 from reprise.reproduction.standing import LEAST_SEEDS
 from reprise.reproduction.statistics import ALPHA, Floats, Interval, mean_interval, p_above, p_below, tost
 from reprise.reproduction.wording import say_mean, say_p, say_seeds, short
-
-__all__ = [
-    "ClaimTest",
-    "Comparison",
-    "Decision",
-    "Judgement",
-    "Verdict",
-    "compare",
-    "decide_claims",
-    "judge",
-    "measure_claim",
-]
 
 Verdict = Literal["reproduced", "better", "not reproduced", "inconclusive"]
 

@@ -123,11 +123,6 @@ def paired_above(a: ArrayLike, b: ArrayLike, limit: float = 0.0) -> Floats:
     return p_above(difference, limit, size)
 
 
-def paired_below(a: ArrayLike, b: ArrayLike, limit: float = 0.0) -> Floats:
-    """Test whether the mean of a - b over paired seeds lies below a limit."""
-    return paired_above(b, a, -limit)
-
-
 def paired_tost(a: ArrayLike, b: ArrayLike, margin: float) -> Tost:
     """Test whether the mean of a - b over paired seeds is less than the margin away from 0."""
     difference, size = _paired(a, b)
