@@ -1,0 +1,43 @@
+"""What images of a data set look like, and likelihoods per dimension of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from reprise.config.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """Square images of whole numbers, as a data module promises them to a model.
+
+    Attributes:
+        channels: C, 1 or 3 (red, green, blue).
+        side: height and width in pixels.
+        levels: a value is one of 0 ... levels - 1; 2 is a binary image.
+        classes: number of labels, 0 where images have none.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    channels: int
+    side: int
+    levels: int = 256
+    classes: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("channels", 1, 4), ("side", 1, 4096), ("levels", 2, 256), ("classes", 0, 100_000)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigError(f"{name} of the images is {value}. Expected {low} to {high}.")
+
+    @property
+    def dims(self) -> int:
+        """Values of one image, C * side * side."""
+        return self.channels * self.side**2
+
+    def bits_per_dim(self, nats: float) -> float:
+        """Bits per dimension of a negative log-likelihood in nats per image: nats / (ln 2 * dims)."""
+        return nats / (math.log(2.0) * self.dims)
