@@ -84,6 +84,10 @@ class StreamDataModule(pl.LightningDataModule):
         """Read what a model is to be conditioned on from a file or folder: (name, conditioning) pairs."""
         raise ConfigError(f"{type(self).__name__} offers no input to generate from.")
 
+    def example_inputs(self, count: int) -> Iterable[tuple[str, Any]]:
+        """The first `count` test examples as what a model can be conditioned on: (name, conditioning) pairs."""
+        raise ConfigError(f"{type(self).__name__} offers no examples to generate from.")
+
     def sample_path(self, name: str, folder: Path) -> Path:
         """Where `write_sample` puts a sample."""
         raise ConfigError(f"{type(self).__name__} cannot write samples.")
