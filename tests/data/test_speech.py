@@ -13,10 +13,11 @@ import soundfile
 import torch
 
 from reprise.config.errors import ConfigError, DataError
-from reprise.data.audio.files import input_files, read_audio, read_mel, write_audio
+from reprise.data.audio.files import input_files, read_audio, read_mel
 from reprise.data.audio.speech import SpeechFolder, SyntheticSpeech
 from reprise.data.audio.synthesis import sentences
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import write_audio
 
 RATE = 22050
 

@@ -14,13 +14,14 @@ from torch.utils.data import Dataset
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.corpus import Clip, Corpus, features_signature, load_corpus
-from reprise.data.audio.files import SOUND, input_files, read_mel, write_audio
+from reprise.data.audio.files import SOUND, input_files, read_mel
 from reprise.data.download import fetch, unpack
 from reprise.data.module import StreamDataModule
 from reprise.data.sources import Source
 from reprise.data.stream import example_at
 from reprise.nn.randomness import example_rng
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import write_audio
 
 LJSPEECH = Source(
     name="LJSpeech-1.1.tar.bz2",

@@ -24,8 +24,8 @@ from reprise.models.wavegrad.objective import Objective, l1_loss
 from reprise.models.wavegrad.tiling import TiledPredictor
 from reprise.models.wavegrad.tuning import candidate, coordinate_search
 from reprise.nn.randomness import ExampleDraws
-from reprise.nn.samples import AudioSample
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import AudioSample
 
 TRAIN = "train"  # the name of the training schedule among the inference schedules
 
@@ -336,5 +336,6 @@ class WaveGrad(pl.LightningModule):
                     truth=batch["audio"][i].float().cpu(),
                     sample_rate=self.features.sample_rate,
                     caption=f"{batch['id'][i]}, {len(self.schedules[schedule])} iterations ({schedule})",
+                    group=schedule,
                 )
             )
