@@ -221,6 +221,7 @@ def test_digests_follow_content_and_options(cache: Path) -> None:
         (BITS, {"binarize": "sometimes"}, r"Expected 'fixed', 'dynamic' or null"),
         (SHAPE, {"root": "/somewhere"}, r"data\.root=/somewhere is not read"),
         (SHAPE, {"val_examples": 1500}, r"leave any for training\. Lower data\.val_examples"),
+        (SHAPE, {"limit_test": 0}, r"data\.limit_test is 0\. Expected 1 or more, or null"),
         (SHAPE, {"val_examples": -1}, r"data\.val_examples is -1"),
         (SHAPE, {"test_examples": 0}, r"no test images of its own\. Set data\.test_examples=N"),
     ],
