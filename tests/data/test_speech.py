@@ -13,10 +13,11 @@ import soundfile
 import torch
 
 from reprise.config.errors import ConfigError, DataError
-from reprise.data.audio.files import input_files, read_audio, read_mel, write_audio
+from reprise.data.audio.files import input_files, read_audio, read_mel
 from reprise.data.audio.speech import SpeechFolder, SyntheticSpeech
 from reprise.data.audio.synthesis import sentences
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import write_audio
 
 RATE = 22050
 
@@ -165,7 +166,7 @@ def test_missing_places_are_named(tmp_path: Path, cache: Path) -> None:
 def test_other_rates_are_refused_or_resampled(tmp_path: Path, cache: Path) -> None:
     t = np.arange(16000) / 16000
     soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 16000)
-    with pytest.raises(DataError, match=r"16000 Hz. Expected 22050 Hz.*resample=true"):
+    with pytest.raises(DataError, match=r"16000 Hz. Expected 22050 Hz.*data.resample=true"):
         read_audio(tmp_path / "a.wav", RATE)
     audio = read_audio(tmp_path / "a.wav", RATE, resample=True)
     assert len(audio) == RATE
