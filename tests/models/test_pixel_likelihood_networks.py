@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import pytest
+
+from reprise.models.pixelrnn.pixelcnn import PixelCNN
+from reprise.nn.images import ImageShape
+from reprise.nn.pixels.likelihood import Likelihood
+from reprise.nn.pixels.mcgsm import MCGSM
+from reprise.nn.pixels.mixture import LogisticMixture
+from reprise.nn.pixels.network import PixelNetwork
+from reprise.nn.pixels.softmax_linear import LinearSoftmax
 from tests.models.pixels import (
     check_cached_sampling,
     check_gradients,
@@ -12,14 +20,6 @@ from tests.models.pixels import (
     randomised,
     total_probability,
 )
-
-from reprise.models.pixelrnn.pixelcnn import PixelCNN
-from reprise.nn.images import ImageShape
-from reprise.nn.pixels.likelihood import Likelihood
-from reprise.nn.pixels.mcgsm import MCGSM
-from reprise.nn.pixels.mixture import LogisticMixture
-from reprise.nn.pixels.network import PixelNetwork
-from reprise.nn.pixels.softmax_linear import LinearSoftmax
 
 WHOLE = [LogisticMixture, LinearSoftmax]
 

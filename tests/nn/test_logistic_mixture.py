@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 from scipy.stats import logistic
-from tests.nn.test_pixel_likelihoods import F64, all_log_probs, random_maps
+from tests.nn.test_pixel_likelihoods import F64, all_log_probs, random_maps, uniform_grid
 from torch import Tensor
 
 from reprise.nn.images import ImageShape
@@ -121,6 +121,16 @@ def test_gradients_are_finite_however_far_the_mean_and_whatever_the_scale() -> N
             pulls = maps.grad[:, 1, 0, 0] * math.copysign(1.0, mean)
             if abs(mean) > 2 and log_scale < 2:
                 assert (pulls <= 0).all() and pulls.any()
+
+
+def test_scales_have_a_floor_in_likelihood_and_draws() -> None:
+    likelihood = LogisticMixture(ImageShape(1, 1, 256), components=1)
+    below, floor = one_logistic(0.123, -20.0), one_logistic(0.123, -7.0)
+    assert torch.equal(all_log_probs(likelihood, below), all_log_probs(likelihood, floor))
+    uniform = uniform_grid(2, 50)
+    pixel = torch.zeros(len(uniform), 1).long()
+    drawn = [likelihood.draw(maps.expand(len(uniform), -1), 0, uniform, pixel) for maps in (below, floor)]
+    assert torch.equal(*drawn) and len(drawn[0].unique()) > 1
 
 
 def test_gradients_are_those_of_finite_differences() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from reprise.config.errors import ConfigError
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.categorical import Bernoulli, Categorical
-from reprise.nn.pixels.likelihood import Likelihood
+from reprise.nn.pixels.likelihood import Likelihood, inverted
 from reprise.nn.pixels.mcgsm import MCGSM
 from reprise.nn.pixels.mixture import LogisticMixture
 from reprise.nn.pixels.softmax_linear import LinearSoftmax
@@ -92,6 +92,12 @@ def test_draws_follow_the_probabilities(make: type[Likelihood], channels: int) -
         expected = all_log_probs(likelihood, maps).exp()
         assert (shares - expected).abs().max() < 1.0 / points
         assert shares.max() < 0.99
+
+
+def test_inversion_never_draws_what_has_no_probability() -> None:
+    probabilities = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0]], dtype=F64).expand(4, -1)  # need not sum to one
+    uniform = torch.tensor([0.0, 0.25 - 1e-12, 0.25, 1 - 1e-12], dtype=F64)
+    assert inverted(probabilities, uniform).tolist() == [1, 1, 3, 3]
 
 
 @pytest.mark.parametrize("make", ALL)
