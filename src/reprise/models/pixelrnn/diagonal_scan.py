@@ -99,7 +99,7 @@ def diagonal_scan(into: Tensor, state_to_state: Tensor, h_0: Tensor, c_0: Tensor
 
     With s the previous diagonal's state: gates = into + K_above s[row - 1] + K_left s[row]; o, f and i pass a logistic,
     g a tanh; c = f c_left + i g, h = o tanh(c) (section 3.1). The state above row 0 is zero, that to the left of a
-    row's first pixel is the row's initial state. The second direction runs over the mirror image: its left is the right.
+    row's first pixel is the row's initial state. The second direction runs over the mirror image: right is its left.
 
     Args:
         into: (2, n, n, B, 4h), what the input gives to the gates o, f, i, g of each direction.
