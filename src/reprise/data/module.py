@@ -96,6 +96,10 @@ class StreamDataModule(pl.LightningDataModule):
         """Write one generated sample in this data's own format and return its path."""
         raise ConfigError(f"{type(self).__name__} cannot write samples.")
 
+    def seconds_of(self, sample: Any) -> float | None:
+        """How long a generated sample plays; None where it does not play."""
+        return None
+
     def state_dict(self) -> dict[str, Any]:
         """Position in the stream, for the checkpoint."""
         return {"iteration": self.iteration}

@@ -44,7 +44,7 @@ def read_audio(path: Path, sample_rate: int, resample: bool = False) -> np.ndarr
         if not resample:
             raise DataError(
                 f"{path} has {rate} Hz. Expected {sample_rate} Hz: convert it, or allow conversion with "
-                "resample=true (for training data: data.resample=true)."
+                "data.resample=true."
             )
         import soxr
 

@@ -231,6 +231,10 @@ class SpeechDataModule(StreamDataModule):
         """Write a waveform (T,) as wav."""
         return write_audio(self.sample_path(name, folder), sample, self.features.sample_rate)
 
+    def seconds_of(self, sample: Tensor) -> float:
+        """Duration of a waveform (T,)."""
+        return sample.shape[-1] / self.features.sample_rate
+
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Read an LJ Speech style list: `id|text` or `id|text|normalised text`; the last column is kept."""

@@ -256,7 +256,8 @@ class WaveGrad(pl.LightningModule):
         Args:
             mels: (M, F_i) each, made with this module's features.
             seed: equal seeds give equal sound.
-            schedule: name of a schedule, or a list of betas.
+            schedule: linear1000, linear50, fibonacci25, manual6, naive6, train, a name made by `reprise tune-schedule`,
+                or a list of betas: 'schedule=[1e-6,1e-3,0.1,0.9]'.
             keys: one number per clip that, with the seed, decides its noise; by default its place in the list.
             on_step: called after each refinement step.
 
