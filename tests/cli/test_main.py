@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.conftest import ROOT
@@ -58,3 +59,35 @@ def test_check_all_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--all"]) == 0
     first, _, total = capsys.readouterr().out.split()[:3]
     assert first == total
+
+
+def test_help_of_generate_adds_the_options_of_a_runs_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import yaml
+
+    from reprise.config.compose import compose_config
+
+    assert main(["generate", "--help"]) == 0
+    general = capsys.readouterr().out
+    for word in ("RUN_DIR", "input=PATH", "count=16", "RUN_DIR --help` adds"):
+        assert word in general
+    assert "schedule" not in general and "sound" not in general
+    values = compose_config(["model=wavegrad"]).values
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    code = f"import sys; from reprise.cli.main import main; main(['generate', {str(tmp_path)!r}, '-h']); "
+    code += "print([m for m in ('torch', 'pytorch_lightning', 'wandb', 'numpy') if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr.strip() == "[]", "nothing heavy is loaded"
+    assert "Options of the model of this run, WaveGrad:" in done.stdout and "count=16" in done.stdout
+    assert "  schedule=fibonacci25      linear1000, linear50" in done.stdout
+    monkeypatch.setenv("REPRISE_ALLOW", "tests")
+    values["model"] = {"_target_": "tests.training.painters.Painter"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert main(["generate", str(tmp_path), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "  shade=VALUE               the colour of all pixels, from 0 to 255\n" in out
+    assert "  lines=null                what every image begins with\n" in out
+    assert max(map(len, out.splitlines())) <= 120
+    assert main(["generate", str(tmp_path / "nowhere"), "--help"]) == 1
+    assert "nowhere/config.yaml cannot be read" in capsys.readouterr().err

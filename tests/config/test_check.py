@@ -47,7 +47,7 @@ MODEL = ["model=wavegrad"]
         ([*MODEL, "seed=99999999999"], ["seed", "2^32"]),
         ([*MODEL, "+logger.wandb.api_key=abc"], ["api_key", "secret"]),
         ([*MODEL, "model._target_=reprise.cli.main.main"], ["may not build"]),
-        ([*MODEL, "data._target_=reprise.data.audio.files.write_audio"], ["may not build"]),
+        ([*MODEL, "data._target_=reprise.data.audio.files.read_audio"], ["may not build"]),
         ([*MODEL, "data._target_=reprise.data.audio.corpus.np.save"], ["does not exist"]),
         ([*MODEL, "~model.features"], ["model.features is missing", "WaveGrad"]),
         ([*MODEL, "model.seed=[1,2"], ["cannot be parsed", "key=value"]),

@@ -13,10 +13,11 @@ import soundfile
 import torch
 
 from reprise.config.errors import ConfigError, DataError
-from reprise.data.audio.files import input_files, read_audio, read_mel, write_audio
+from reprise.data.audio.files import input_files, read_audio, read_mel
 from reprise.data.audio.speech import SpeechFolder, SyntheticSpeech
 from reprise.data.audio.synthesis import sentences
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import write_audio
 
 RATE = 22050
 
@@ -165,7 +166,7 @@ def test_missing_places_are_named(tmp_path: Path, cache: Path) -> None:
 def test_other_rates_are_refused_or_resampled(tmp_path: Path, cache: Path) -> None:
     t = np.arange(16000) / 16000
     soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 16000)
-    with pytest.raises(DataError, match=r"16000 Hz. Expected 22050 Hz.*resample=true"):
+    with pytest.raises(DataError, match=r"16000 Hz. Expected 22050 Hz.*data.resample=true"):
         read_audio(tmp_path / "a.wav", RATE)
     audio = read_audio(tmp_path / "a.wav", RATE, resample=True)
     assert len(audio) == RATE
@@ -240,3 +241,8 @@ def test_embedded_speech_is_long_enough_and_the_same_each_time(tmp_path: Path) -
     assert made[0]["hours"] * 60 >= 5
     assert made[0]["features"]["sample_rate"] == RATE
     assert sum(made[0]["clips"].values()) == len(sentences()) >= 100
+
+
+def test_speech_offers_no_examples_of_its_own(recordings: Path, cache: Path) -> None:
+    with pytest.raises(ConfigError, match="SpeechFolder offers no examples to generate from"):
+        folder(recordings, cache).example_inputs(1)

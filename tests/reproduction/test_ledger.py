@@ -119,7 +119,7 @@ def test_what_records_share_is_kept_once(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("better", "worse"),
     [
-        (lambda raw: None, lambda raw: raw["code"]["sources"].update({"reprise.nn.samples": "0" * 16})),
+        (lambda raw: None, lambda raw: raw["code"]["sources"].update({"reprise.nn.spectrogram": "0" * 16})),
         (lambda raw: None, lambda raw: raw.update(state="failed")),
         (lambda raw: None, lambda raw: raw.update(evaluations=[])),
         (lambda raw: None, lambda raw: raw["sessions"][0].update(start="2020-01-01T00:00:00+00:00")),

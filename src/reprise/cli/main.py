@@ -1,6 +1,7 @@
 """`reprise VERB ...`: finds the verb's module and turns errors into one paragraph and an exit code.
 
-A verb module has USAGE (its --help, printed without importing anything heavy) and run(arguments) -> exit code.
+A verb module has USAGE (its --help, printed without importing anything heavy) and run(arguments) -> exit code; its
+help_text(words), where it has one, gives the --help that fits the other words.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from types import ModuleType
 
 VERBS = {
     "train": "train a model, or resume a run",
@@ -61,8 +63,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     module = importlib.import_module(f"reprise.cli.{verb.replace('-', '_')}")
     if any(w in ("-h", "--help") for w in rest):
-        return guarded(lambda _: print(module.USAGE.strip(), flush=True) or 0, rest)
+        return guarded(lambda words: print(_help(module, words), flush=True) or 0, rest)
     return guarded(module.run, rest)
+
+
+def _help(module: ModuleType, words: list[str]) -> str:
+    """A verb's USAGE, or what its `help_text` says for the other words that were given."""
+    if hasattr(module, "help_text"):
+        return str(module.help_text([w for w in words if w not in ("-h", "--help")]))
+    return str(module.USAGE).strip()
 
 
 def guarded(run: object, arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,23 @@ class Unresolvable(Exception):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: its annotation is an expression to be read in `module`, or None where there is none."""
+    """One parameter.
+
+    Attributes:
+        name: its name.
+        annotation: an expression to be read in `module`, or None where there is none.
+        required: it has no default.
+        module: where it is defined.
+        default: the expression of its default; None where there is none, or where it is not read.
+        keyword_only: it stands behind a `*`.
+    """
 
     name: str
     annotation: ast.expr | None
     required: bool
     module: str
+    default: ast.expr | None = None
+    keyword_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,12 +48,14 @@ class Signature:
         parameters: by name, `self` left out.
         open: it takes **kwargs, so names cannot be checked.
         is_class: it is a class, not a function.
+        doc: its docstring, "" without one.
     """
 
     target: str
     parameters: dict[str, Parameter] = field(default_factory=dict)
     open: bool = False
     is_class: bool = True
+    doc: str = ""
 
 
 @functools.cache
@@ -145,14 +159,36 @@ def _resolve(target: str) -> tuple[str, ast.stmt]:
             continue
         where, node = locate(module, parts[cut])
         for attribute in parts[cut + 1 :]:
-            if not isinstance(node, ast.ClassDef):
-                raise Unresolvable(target)
-            members = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef)}
-            if attribute not in members:
-                raise Unresolvable(target)
-            node = members[attribute]
+            where, node = _method(where, node, attribute)
         return where, node
     raise Unresolvable(target)
+
+
+def _method(module: str, node: ast.stmt, name: str, depth: int = 0) -> tuple[str, ast.FunctionDef]:
+    """Find a method in a class, or in the first of its bases that has it."""
+    if not isinstance(node, ast.ClassDef) or depth > 10:
+        raise Unresolvable(f"{module}.{name}")
+    for member in node.body:
+        if isinstance(member, ast.FunctionDef) and member.name == name:
+            return module, member
+    for where, base in _bases(module, node):
+        try:
+            return _method(where, base, name, depth + 1)
+        except Unresolvable:
+            continue
+    raise Unresolvable(f"{module}.{name}")
+
+
+def _bases(module: str, node: ast.ClassDef) -> Iterator[tuple[str, ast.stmt]]:
+    """The bases of a class whose source can be read, each with the module it is defined in."""
+    for base in node.bases:
+        name = base.value if isinstance(base, ast.Subscript) else base
+        try:
+            yield (
+                locate(module, name.id) if isinstance(name, ast.Name) else _resolve(_expand(module, ast.unparse(name)))
+            )
+        except Unresolvable:
+            continue
 
 
 def _from_arguments(arguments: ast.arguments, module: str, skip_first: bool) -> tuple[dict[str, Parameter], bool]:
@@ -162,9 +198,11 @@ def _from_arguments(arguments: ast.arguments, module: str, skip_first: bool) -> 
     for i, arg in enumerate(positional):
         if i == 0 and skip_first:
             continue
-        found[arg.arg] = Parameter(arg.arg, arg.annotation, i < first_default, module)
+        at = i - first_default
+        default = arguments.defaults[at] if at >= 0 else None
+        found[arg.arg] = Parameter(arg.arg, arg.annotation, default is None, module, default)
     for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found[arg.arg] = Parameter(arg.arg, arg.annotation, default is None, module)
+        found[arg.arg] = Parameter(arg.arg, arg.annotation, default is None, module, default, keyword_only=True)
     return found, arguments.kwarg is not None
 
 
@@ -180,15 +218,7 @@ def _class_signature(module: str, node: ast.ClassDef, depth: int = 0) -> tuple[d
         if isinstance(member, ast.FunctionDef) and member.name == "__init__":
             return _from_arguments(member.args, module, skip_first=True)
     inherited: dict[str, Parameter] = {}
-    for base in node.bases:
-        name = base.value if isinstance(base, ast.Subscript) else base
-        try:
-            if isinstance(name, ast.Name):
-                where, definition = locate(module, name.id)
-            else:
-                where, definition = _resolve(_expand(module, ast.unparse(name)))
-        except Unresolvable:
-            continue
+    for where, definition in _bases(module, node):
         if isinstance(definition, ast.ClassDef) and depth < 10:
             parameters, is_open = _class_signature(where, definition, depth + 1)
             if not _is_dataclass(node):
@@ -232,7 +262,8 @@ def signature(target: str) -> Signature:
         parameters, is_open = _from_arguments(node.args, module, skip_first=is_method and not static)
     else:
         raise Unresolvable(target)
-    return Signature(f"{module}.{node.name}", parameters, is_open, isinstance(node, ast.ClassDef))
+    doc = ast.get_docstring(node) or ""
+    return Signature(f"{module}.{node.name}", parameters, is_open, isinstance(node, ast.ClassDef), doc)
 
 
 def public_names(module: str) -> list[str]:

@@ -84,6 +84,10 @@ class StreamDataModule(pl.LightningDataModule):
         """Read what a model is to be conditioned on from a file or folder: (name, conditioning) pairs."""
         raise ConfigError(f"{type(self).__name__} offers no input to generate from.")
 
+    def example_inputs(self, count: int) -> Iterable[tuple[str, Any]]:
+        """The first `count` test examples as what a model can be conditioned on: (name, conditioning) pairs."""
+        raise ConfigError(f"{type(self).__name__} offers no examples to generate from.")
+
     def sample_path(self, name: str, folder: Path) -> Path:
         """Where `write_sample` puts a sample."""
         raise ConfigError(f"{type(self).__name__} cannot write samples.")
@@ -91,6 +95,10 @@ class StreamDataModule(pl.LightningDataModule):
     def write_sample(self, name: str, sample: Any, folder: Path) -> Path:
         """Write one generated sample in this data's own format and return its path."""
         raise ConfigError(f"{type(self).__name__} cannot write samples.")
+
+    def seconds_of(self, sample: Any) -> float | None:
+        """How long a generated sample plays; None where it does not play."""
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """Position in the stream, for the checkpoint."""

@@ -149,13 +149,13 @@ def _is_text(body: Any) -> bool:
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
 
 
-_WITHOUT_INFLUENCE = ("reprise.cli", "reprise.launch", "reprise.reproduction")
+_WITHOUT_INFLUENCE = ("reprise.cli", "reprise.launch", "reprise.reproduction", "reprise.samples")
 
 
 def source_digests() -> dict[str, str]:
     """Digest of every reprise module imported so far, the files a result depends on.
 
-    The command line, the launchers and the reports are none of them.
+    The command line, the launchers, the reports and what draws samples are none of them.
     """
     found = {}
     for name, module in sorted(sys.modules.items()):

@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from reprise.nn.samples import AudioSample
+from reprise.samples.base import Shown
 from reprise.tracking.record import FILE, read_record
 from reprise.tracking.run import Run
 from reprise.tracking.wandb_key import RECORD, has_key
@@ -135,17 +135,14 @@ class RunLogger(WandbLogger):
             super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, self._clock())
 
     @rank_zero_only
-    def log_samples(self, samples: list[AudioSample], pictures: list[Path], step: int) -> None:
-        """Log generated and true sound with its spectrogram picture under samples/."""
+    def log_samples(self, shown: list[Shown], step: int) -> None:
+        """Log written sounds and pictures under samples/."""
         import wandb
 
+        kinds: dict[str, Callable[..., Any]] = {"audio": wandb.Audio, "image": wandb.Image}
         media: dict[str, Any] = {"trainer/global_step": step}
-        for sample, picture in zip(samples, pictures, strict=True):
-            key = f"samples/{sample.name}"
-            rate = sample.sample_rate
-            media[key] = wandb.Audio(sample.generated.numpy(), rate, caption=sample.caption)
-            media[f"{key}_truth"] = wandb.Audio(sample.truth.numpy(), rate, caption="truth")
-            media[f"{key}_spectrogram"] = wandb.Image(str(picture), caption=sample.caption)
+        for item in shown:
+            media[f"samples/{item.key}"] = kinds[item.kind](str(item.path), caption=item.caption)
         with self._surviving():
             self.experiment.log(media)
 

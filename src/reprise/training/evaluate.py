@@ -13,11 +13,10 @@ import pytorch_lightning as pl
 from filelock import FileLock, Timeout
 
 from reprise.config.errors import ConfigError
-from reprise.nn.samples import AudioSample
+from reprise.samples.base import Sample, first_of_each_group
 from reprise.tracking import directory as directories
 from reprise.tracking.cost import CostMeter
 from reprise.tracking.files import write_json
-from reprise.tracking.pictures import audio_picture
 from reprise.tracking.provenance import code_state, source_digests
 from reprise.tracking.record import read_record
 from reprise.tracking.run import Run
@@ -46,7 +45,7 @@ def evaluate(
         changes: dotted keys that differ from the run's config.
         role: checkpoint, best or last.
         weights: auto, raw or ema.
-        samples: samples to write per schedule.
+        samples: samples to write per row of the result.
         on_start: called with the evaluation's folder.
 
     Returns:
@@ -86,7 +85,8 @@ def evaluate(
         "cost": meter.now(),
         "code": code_state(None) | {"sources": source_digests()},
     }
-    _write_samples(kept, samples, datamodule, folder)
+    for sample in first_of_each_group(kept, samples):
+        sample.write(folder / "samples")
     write_json(folder / "result.json", result)
     lock = FileLock(run_directory / ".lock")
     with contextlib.suppress(Timeout), lock.acquire(blocking=False):  # a training session writes its record itself
@@ -97,7 +97,7 @@ def evaluate(
 
 def evaluate_process(
     run: Run, world: World, checkpoint: Path, weights: str, task: list[str]
-) -> tuple[pl.Trainer, str, list[Any]]:
+) -> tuple[pl.Trainer, str, list[Sample]]:
     """Test in this process; starts the other ranks when this is the first.
 
     Returns:
@@ -124,15 +124,3 @@ def _claim(run_directory: Path) -> Path:
         except FileExistsError:
             continue
     raise AssertionError("unreachable")
-
-
-def _write_samples(samples: list[Any], count: int, datamodule: Any, folder: Path) -> None:
-    seen: dict[str, int] = {}
-    for sample in samples:
-        if not isinstance(sample, AudioSample):
-            continue
-        seen[sample.caption.partition(", ")[2]] = seen.get(sample.caption.partition(", ")[2], 0) + 1
-        if seen[sample.caption.partition(", ")[2]] <= count:
-            datamodule.write_sample(sample.name, sample.generated, folder / "samples")
-            datamodule.write_sample(f"{sample.name}_truth", sample.truth, folder / "samples")
-            audio_picture(sample, folder / "samples" / f"{sample.name}.png")

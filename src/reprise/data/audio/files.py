@@ -1,4 +1,4 @@
-"""Read and write sound and mel files, with errors that name the file and the fix."""
+"""Read sound and mel files, with errors that name the file and the fix."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_audio(path: Path, sample_rate: int, resample: bool = False) -> np.ndarr
         if not resample:
             raise DataError(
                 f"{path} has {rate} Hz. Expected {sample_rate} Hz: convert it, or allow conversion with "
-                "resample=true (for training data: data.resample=true)."
+                "data.resample=true."
             )
         import soxr
 
@@ -69,15 +69,6 @@ def is_pcm16(path: Path, sample_rate: int) -> bool:
     except soundfile.SoundFileError:
         return False  # read_audio says what is wrong
     return bool(info.subtype == "PCM_16" and info.samplerate == sample_rate)
-
-
-def write_audio(path: Path, audio: Tensor, sample_rate: int) -> Path:
-    """Write a waveform (T,) as 16-bit wav, clamped to [-1, 1]."""
-    import soundfile
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, audio.detach().float().cpu().clamp(-1.0, 1.0).numpy(), sample_rate, subtype="PCM_16")
-    return path
 
 
 def read_mel(path: Path, features: LogMel, resample: bool = False, peak: float | None = None) -> Tensor:

@@ -14,13 +14,22 @@ from torch.utils.data import Dataset
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.corpus import Clip, Corpus, features_signature, load_corpus
-from reprise.data.audio.files import SOUND, input_files, read_mel, write_audio
+from reprise.data.audio.files import SOUND, input_files, read_mel
 from reprise.data.download import fetch, unpack
 from reprise.data.module import StreamDataModule
-from reprise.data.sources import LJSPEECH
+from reprise.data.sources import Source
 from reprise.data.stream import example_at
 from reprise.nn.randomness import example_rng
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import write_audio
+
+LJSPEECH = Source(
+    name="LJSpeech-1.1.tar.bz2",
+    url="https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
+    size=2_748_572_632,
+    sha256="be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
+    licence="public domain",
+)
 
 
 class CropDataset(Dataset[dict[str, Any]]):
@@ -221,6 +230,10 @@ class SpeechDataModule(StreamDataModule):
     def write_sample(self, name: str, sample: Tensor, folder: Path) -> Path:
         """Write a waveform (T,) as wav."""
         return write_audio(self.sample_path(name, folder), sample, self.features.sample_rate)
+
+    def seconds_of(self, sample: Tensor) -> float:
+        """Duration of a waveform (T,)."""
+        return sample.shape[-1] / self.features.sample_rate
 
 
 def read_metadata(path: Path) -> dict[str, str]:

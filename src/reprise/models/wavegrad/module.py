@@ -24,8 +24,8 @@ from reprise.models.wavegrad.objective import Objective, l1_loss
 from reprise.models.wavegrad.tiling import TiledPredictor
 from reprise.models.wavegrad.tuning import candidate, coordinate_search
 from reprise.nn.randomness import ExampleDraws
-from reprise.nn.samples import AudioSample
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.audio import AudioSample
 
 TRAIN = "train"  # the name of the training schedule among the inference schedules
 
@@ -256,7 +256,8 @@ class WaveGrad(pl.LightningModule):
         Args:
             mels: (M, F_i) each, made with this module's features.
             seed: equal seeds give equal sound.
-            schedule: name of a schedule, or a list of betas.
+            schedule: linear1000, linear50, fibonacci25, manual6, naive6, train, a name made by `reprise tune-schedule`,
+                or a list of betas: 'schedule=[1e-6,1e-3,0.1,0.9]'.
             keys: one number per clip that, with the seed, decides its noise; by default its place in the list.
             on_step: called after each refinement step.
 
@@ -336,5 +337,6 @@ class WaveGrad(pl.LightningModule):
                     truth=batch["audio"][i].float().cpu(),
                     sample_rate=self.features.sample_rate,
                     caption=f"{batch['id'][i]}, {len(self.schedules[schedule])} iterations ({schedule})",
+                    group=schedule,
                 )
             )

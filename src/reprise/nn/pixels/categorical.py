@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError
 from reprise.nn.images import ImageShape
-from reprise.nn.pixels.likelihood import Likelihood, inverted
+from reprise.nn.pixels.likelihood import Likelihood, inverted, precise
 
 
 class Categorical(Likelihood):
@@ -26,15 +26,14 @@ class Categorical(Likelihood):
 
     def log_prob(self, maps: Tensor, image: Tensor, uniform: Tensor | None = None) -> Tensor:
         """See Likelihood.log_prob."""
-        logits = maps.unflatten(1, (self.shape.channels, self.shape.levels))
-        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        logits = precise(maps).unflatten(1, (self.shape.channels, self.shape.levels))
         # cross_entropy takes the classes second: (B, levels, C, H, W)
         return -F.cross_entropy(logits.transpose(1, 2), image.long(), reduction="none").sum(1)
 
     def draw(self, maps: Tensor, stage: int, uniform: Tensor, pixel: Tensor) -> Tensor:
         """See Likelihood.draw."""
         logits = maps[:, stage * self.shape.levels : (stage + 1) * self.shape.levels]
-        return inverted(logits.softmax(-1), uniform[:, stage])[:, None]
+        return inverted(precise(logits).softmax(-1), uniform[:, stage])[:, None]
 
 
 class Bernoulli(Likelihood):
@@ -60,10 +59,10 @@ class Bernoulli(Likelihood):
 
     def log_prob(self, maps: Tensor, image: Tensor, uniform: Tensor | None = None) -> Tensor:
         """See Likelihood.log_prob."""
-        logits = maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+        logits = precise(maps)
         return -F.binary_cross_entropy_with_logits(logits, image.to(logits), reduction="none").sum(1)
 
     def draw(self, maps: Tensor, stage: int, uniform: Tensor, pixel: Tensor) -> Tensor:
         """See Likelihood.draw."""
-        off = torch.sigmoid(-maps[:, stage])  # F(0) = p(0)
+        off = torch.sigmoid(-precise(maps[:, stage]))  # F(0) = p(0)
         return (off <= uniform[:, stage].to(off)).long()[:, None]

@@ -77,3 +77,8 @@ def inverted(probabilities: Tensor, uniform: Tensor) -> Tensor:
     cumulative = probabilities.cumsum(-1)
     below = cumulative <= uniform[:, None].to(cumulative) * cumulative[:, -1:]
     return below.sum(-1).clamp_(max=probabilities.shape[-1] - 1)
+
+
+def precise(maps: Tensor) -> Tensor:
+    """Maps of half precision in float32, others as they are: sums of many probabilities need more than 8 bits."""
+    return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps

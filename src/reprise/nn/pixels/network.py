@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,12 @@ class PixelNetwork(nn.Module, ABC):
 
     Args:
         likelihood: of a pixel given the network's output; knows the shape of the images.
+
+    Attributes:
+        conditions_on: what of an example `condition` uses.
     """
+
+    conditions_on: Literal["nothing", "label", "image"] = "nothing"
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()

@@ -1,14 +1,60 @@
-"""Pictures of sound: waveform and log-mel of the truth beside the generated."""
+"""Sound: the generated waveform beside the true one, as wav files and as a picture of both."""
 
 from __future__ import annotations
 
+import errno
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from reprise.nn.samples import AudioSample
 from reprise.nn.spectrogram import LogMel
+from reprise.samples.base import Sample, Shown
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AudioSample(Sample):
+    """A generated waveform beside the true one.
+
+    Attributes:
+        generated, truth: (T,) in [-1, 1].
+        sample_rate: in Hz.
+    """
+
+    generated: Tensor
+    truth: Tensor
+    sample_rate: int
+
+    def write(self, folder: Path) -> list[Shown]:
+        """Write NAME.wav, NAME_truth.wav and NAME.png with waveform and spectrogram of both."""
+        truth = f"{self.name}_truth"
+        ours = write_audio(folder / f"{self.name}.wav", self.generated, self.sample_rate)
+        theirs = write_audio(folder / f"{truth}.wav", self.truth, self.sample_rate)
+        picture = audio_picture(self, folder / f"{self.name}.png")
+        return [
+            Shown(self.name, ours, "audio", self.caption),
+            Shown(truth, theirs, "audio", "truth"),
+            Shown(f"{self.name}_spectrogram", picture, "image", self.caption),
+        ]
+
+
+def write_audio(path: Path, audio: Tensor, sample_rate: int) -> Path:
+    """Write a waveform (T,) as 16-bit wav, clamped to [-1, 1].
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    import soundfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = audio.detach().float().cpu().clamp(-1.0, 1.0).numpy()
+    try:
+        soundfile.write(path, wave, sample_rate, subtype="PCM_16")
+    except soundfile.SoundFileError as error:  # a full disk is no OSError to this library
+        raise OSError(errno.EIO, str(error), str(path)) from None
+    return path
 
 
 def audio_picture(sample: AudioSample, path: Path) -> Path:

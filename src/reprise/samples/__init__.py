@@ -1,0 +1,1 @@
+"""What a model shows of what it makes: each kind of sample writes its own files."""
