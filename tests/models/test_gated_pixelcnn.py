@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import tests.models.pixels
 import torch
+from torch import Tensor
+
+import tests.models.pixels
+from reprise.config.errors import ConfigError
+from reprise.models.gated_pixelcnn.blind_spot import blind_spot_percent, reach, seen
+from reprise.models.gated_pixelcnn.network import GatedPixelCNN
+from reprise.nn.images import ImageShape
+from reprise.nn.pixels.categorical import Bernoulli, Categorical
 from tests.models.pixels import (
     check_cached_sampling,
     check_gradients,
@@ -16,13 +23,6 @@ from tests.models.pixels import (
     random_image,
     total_probability,
 )
-from torch import Tensor
-
-from reprise.config.errors import ConfigError
-from reprise.models.gated_pixelcnn.blind_spot import blind_spot_percent, reach, seen
-from reprise.models.gated_pixelcnn.network import GatedPixelCNN
-from reprise.nn.images import ImageShape
-from reprise.nn.pixels.categorical import Bernoulli, Categorical
 
 RGB = ImageShape(3, 5, 4, classes=3)
 BINARY = ImageShape(1, 7, 2, classes=3)

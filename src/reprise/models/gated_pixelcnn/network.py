@@ -86,6 +86,7 @@ class GatedPixelCNN(PixelNetwork):
         self.hidden, self.colours = hidden, colours
         self.stacks, self.conditioning = stacks, conditioning
         self.vector = self._vector_size(conditioning, embedding)
+        self.conditions_on = "label" if self.by_class else "nothing"  # vectors are given by the caller alone
         self.map = Deconvolution(self.vector, map_width, map_width, self.shape.side) if self.spatial else None
         condition_maps = map_width if self.spatial else self.vector
         self.groups = colour_groups(hidden, colours)
