@@ -255,7 +255,7 @@ class UNetCache(StreamsCache):
         level = self.levels[d]
         slot = row % level.e
         for pair in level.encode:
-            ul = pair.ul.pixel(slot, column, ul)
+            ul = pair.pixel(slot, column, ul)
         if d + 1 < len(self.levels):
             if level.shortcuts:
                 level.put_last(slot, column, ul)

@@ -186,6 +186,7 @@ class Pair(nn.Module):
         super().__init__()
         self.shortcut = shortcut
         self.sees_u = sees_u
+        self.shifts = u, ul
         width = 2 * filters
         self.u = GatedResnet(filters, u, width * shortcut, classes, dropout)
         self.ul = GatedResnet(filters, ul, width * (sees_u + shortcut), classes, dropout)

@@ -223,3 +223,7 @@ class PairCache:
         side = F.linear(active, weights.parts[0], weights.bias) if self.sees_u else weights.bias
         self.ul.begin_row(slot, side)
         return u, active
+
+    def pixel(self, slot: int, column: int, ul: Tensor) -> Tensor:
+        """Stream ul (B, F) of a pixel."""
+        return self.ul.pixel(slot, column, ul)
