@@ -90,4 +90,4 @@ def test_help_of_generate_adds_the_options_of_a_runs_model(
     assert "  lines=null                what every image begins with\n" in out
     assert max(map(len, out.splitlines())) <= 120
     assert main(["generate", str(tmp_path / "nowhere"), "--help"]) == 1
-    assert "is no run directory" in capsys.readouterr().err
+    assert "nowhere/config.yaml cannot be read" in capsys.readouterr().err

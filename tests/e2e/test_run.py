@@ -166,6 +166,19 @@ def test_generate_from_mels_by_betas_and_in_bf16(run: Path, tmp_path: Path) -> N
     assert len(soundfile.read(tmp_path / "mel.wav")[0]) == 1800
 
 
+def test_generate_takes_settings_of_the_data(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    soundfile.write(tmp_path / "slow.wav", 0.1 * np.sin(np.arange(8000) / 9), 16000, subtype="PCM_16")
+    words = ["generate", str(run), f"input={tmp_path}/slow.wav", f"out={tmp_path}/out", "schedule=manual6"]
+    assert main(words) == 1
+    assert "data.resample=true" in capsys.readouterr().err
+    assert main([*words, "data.resample=true"]) == 0
+    assert len(soundfile.read(tmp_path / "out" / "slow.wav")[0]) == 8000 * 22050 // 16000 // 300 * 300
+    assert main([*words, "data.resampel=true"]) == 2
+    assert "data.resample" in capsys.readouterr().err
+    assert main([*words, "model.seed=1"]) == 2
+    assert "model.seed is not an option of generate" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -115,6 +115,19 @@ def write_samples(run: Entry, count: int = 2) -> None:
         (folder / f"clip{i}_manual6.png").write_bytes(png())
 
 
+def write_grids(run: Entry, count: int = 2) -> None:
+    """Grids of coloured images without sound, in the folder of the run's measurement."""
+    import torch
+
+    from reprise.samples.images import ImageGrid
+
+    draw = torch.Generator().manual_seed(0)
+    for i in range(count):
+        images = torch.randint(0, 256, (16, 3, 28, 28), generator=draw)
+        sample = ImageGrid(name=f"grid{i}", caption="", images=images, levels=256, columns=4 * (i + 1))
+        sample.write(run.directory / run.evaluations[-1].folder / "samples")
+
+
 def wav(pitch: float, rate: int = 8000) -> bytes:
     """Half a second of a tone, as a WAV file."""
     sound = (8000 * np.sin(2 * np.pi * pitch * np.arange(rate // 2) / rate)).astype("<i2").tobytes()

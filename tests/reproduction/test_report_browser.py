@@ -14,6 +14,7 @@ import pytest
 
 from reprise.reproduction.report import PAGE, Media, render_page
 from tests.reproduction.reports import rich_report
+from tests.reproduction.runs import entry, write_grids
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install 'reprise[dev]'")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -112,6 +113,32 @@ def test_sounds_can_be_played_and_pictures_seen(visit: Opener) -> None:
     picture = page.locator(".sample img").first
     picture.scroll_into_view_if_needed()
     assert picture.evaluate("async i => { await i.decode(); return i.naturalWidth }") == 440
+
+
+@pytest.mark.parametrize(("width", "ratio"), [(1280, 1), (390, 1), (390, 3)])
+def test_grids_of_images_fit_their_cards(browser: Any, tmp_path: Path, width: int, ratio: int) -> None:
+    write_grids(entry(tmp_path, "kernels/implicit", 0))
+    path = tmp_path / PAGE
+    path.write_text(render_page(rich_report(tmp_path, files=False), Media(page=tmp_path)), encoding="utf-8")
+    opener = Opener(browser, path.as_uri())
+    page = opener(width=width, device_scale_factor=ratio).page
+    try:
+        for i, natural in enumerate([(1018, 1018), (914, 230)]):
+            picture = page.get_by_role("img", name=f"picture of grid{i}")
+            picture.scroll_into_view_if_needed()
+            assert (
+                tuple(picture.evaluate("async i => { await i.decode(); return [i.naturalWidth, i.naturalHeight] }"))
+                == natural
+            )
+            seen, card = picture.bounding_box(), picture.locator("..").bounding_box()
+            assert seen is not None and card is not None
+            assert card["x"] < seen["x"] and seen["x"] + seen["width"] < card["x"] + card["width"]
+            assert seen["width"] > 0.85 * card["width"]
+            assert seen["width"] / seen["height"] == pytest.approx(natural[0] / natural[1], rel=0.01)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    finally:
+        for context in opener.contexts:
+            context.close()
 
 
 def test_filters_narrow_the_page_and_stand_in_the_address(visit: Opener) -> None:

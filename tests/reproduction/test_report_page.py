@@ -18,7 +18,7 @@ from reprise.reproduction.report import Media, render_page
 from reprise.reproduction.report.markup import text
 from reprise.reproduction.standing import KINDS, OUTCOMES, PaperStanding, Report
 from tests.reproduction.reports import EVIL, kernels, rich_report, wavegrad
-from tests.reproduction.runs import entry, ours, png, write_samples
+from tests.reproduction.runs import entry, ours, png, write_grids, write_samples
 
 VOID = {"meta", "link", "img", "input", "br"}
 
@@ -244,6 +244,19 @@ def test_samples_are_embedded_within_the_limits(report: Report, root: Path) -> N
     )
     none = Page(render_page(report, Media("none", root)))
     assert "Samples" not in none.said and not [a for t, a in none.elements if t == "audio"]
+
+
+def test_pictures_are_named_by_what_lies_beside_them(tmp_path: Path) -> None:
+    write_samples(entry(tmp_path, "wavegrad/ljspeech_base_continuous", 0), 1)
+    write_grids(entry(tmp_path, "kernels/implicit", 0), 2)
+    page = Page(render_page(rich_report(tmp_path, files=False), Media(page=tmp_path)))
+    assert [a["alt"] for t, a in page.elements if t == "img"] == [
+        "picture of grid0",
+        "picture of grid1",
+        "clip0_manual6: picture of its sound",
+    ]
+    classes = [a.get("class") for _, a in page.elements]
+    assert (classes.count("sample seen"), classes.count("sample"), classes.count("sounds")) == (2, 1, 1)
 
 
 def test_only_real_files_of_the_run_are_embedded(tmp_path: Path) -> None:

@@ -73,21 +73,23 @@ class Gallery:
         )
 
     def _card(self, folder: Path, stem: str) -> str:
-        picture = self._picture(folder / f"{stem}.png", stem)
         sounds = [(folder / f"{stem}.wav", "generated"), (folder / f"{stem}_truth.wav", "truth")]
-        players = "".join(self._sound(path, word, stem) for path, word in sounds if _is_file(path))
+        sounds = [(path, word) for path, word in sounds if _is_file(path)]
         name = f'<p class="sample-name"><code>{text(stem)}</code></p>'
+        label = f"{stem}: picture of its sound" if sounds else f"picture of {stem}"
+        picture = self._picture(folder / f"{stem}.png", label)
+        if not sounds:
+            return f'<div class="sample seen">{name}{picture}</div>'
+        players = "".join(self._sound(path, word, stem) for path, word in sounds)
         return f'<div class="sample">{name}{picture}<div class="sounds">{players}</div></div>'
 
-    def _picture(self, path: Path, stem: str) -> str:
+    def _picture(self, path: Path, label: str) -> str:
         if not _is_file(path):
             return ""
         data = self._data(path)
         if data is None:
             return f'<p class="note">{self._link(path)}</p>'
-        return (
-            f'<img src="{data}" alt="waveform and spectrogram of {text(stem)}, truth beside generated" loading="lazy">'
-        )
+        return f'<img src="{data}" alt="{text(label)}" loading="lazy">'
 
     def _sound(self, path: Path, word: str, stem: str) -> str:
         data = self._data(path)

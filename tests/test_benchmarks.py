@@ -1,0 +1,23 @@
+"""`python -m benchmarks` finds its parts by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.__main__ import main, parts
+
+
+def test_parts_are_the_modules_with_a_run_function(tmp_path: Path) -> None:
+    assert {"wavegrad", "loop", "start", "rtf", "sweep", "ledger", "report"} <= set(parts())
+    assert not {"timing", "trivial_point", "__main__", "__init__"} & set(parts())
+    (tmp_path / "new.py").write_text("def run() -> None:\n    print('ran')\n")
+    (tmp_path / "helpers.py").write_text(
+        "raise RuntimeError\n\ndef walk() -> None: ...\n\nclass A:\n    def run(self): ...\n"
+    )
+    assert parts(tmp_path) == ["new"]
+
+
+def test_an_unknown_part_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nosuch"]) == 2
+    assert capsys.readouterr().err.strip() == f"no benchmark is called nosuch; there are {', '.join(parts())}"
