@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+from reprise.config.errors import ConfigError
+from reprise.models.pixelrnn.pixelcnn import PixelCNN
+from reprise.nn.images import ImageShape
+from reprise.nn.pixels.categorical import Bernoulli, Categorical
 from tests.models.pixels import (
     check_cached_sampling,
     check_gradients,
@@ -13,11 +18,6 @@ from tests.models.pixels import (
     randomised,
     total_probability,
 )
-
-from reprise.config.errors import ConfigError
-from reprise.models.pixelrnn.pixelcnn import PixelCNN
-from reprise.nn.images import ImageShape
-from reprise.nn.pixels.categorical import Bernoulli, Categorical
 
 RGB = ImageShape(3, 5, 4)
 BINARY = ImageShape(1, 7, 2)

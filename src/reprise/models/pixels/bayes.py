@@ -11,7 +11,7 @@ from reprise.nn.pixels.network import PixelNetwork
 
 
 def log_joint(network: PixelNetwork, image: Tensor) -> Tensor:
-    """log p(x | y) + log p(y) for every class y, with equal priors; its log-sum-exp is log p(x).
+    """Log p(x | y) + log p(y) for every class y, with equal priors; its log-sum-exp is log p(x).
 
     Args:
         network: conditioned on the class.
