@@ -2,76 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
-import threading
 import wave
 import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from reprise.config.errors import DataError
-from reprise.data import sources
 from reprise.data.audio import speech
 from reprise.data.audio.speech import LJSpeech
 from reprise.data.download import fetch, unpack
 from reprise.data.sources import Source
 from reprise.nn.spectrogram import LogMel
-
-
-class Server:
-    """Serves files from memory, with ranges; counts bytes and can cut answers short."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.sent: list[int] = []
-        self.limit: int | None = None
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                content = outer.files.get(self.path.lstrip("/"))
-                if content is None:
-                    self.send_error(404)
-                    return
-                first = int(self.headers.get("Range", "bytes=0-")[6:-1])
-                self.send_response(206 if first else 200)
-                body = content[first:]
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                body = body[: outer.limit] if outer.limit is not None else body
-                outer.sent.append(len(body))
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    def source(self, name: str, content: bytes, **changes: object) -> Source:
-        self.files[name] = content
-        url = f"http://127.0.0.1:{self.http.server_port}/{name}"
-        values = {
-            "name": name,
-            "url": url,
-            "size": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "licence": "none",
-        }
-        return Source(**{**values, **changes})  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.http.shutdown()
-    made.http.server_close()
+from tests.data.server import Server
 
 
 def test_whole_download_and_no_second_one(server: Server, tmp_path: Path) -> None:
@@ -181,8 +126,8 @@ def test_ljspeech_from_the_official_archive(server: Server, tmp_path: Path, monk
 
 
 def test_the_official_source_is_the_published_one() -> None:
-    assert sources.LJSPEECH.sha256 == "be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5"
-    assert sources.LJSPEECH.size == 2_748_572_632
+    assert speech.LJSPEECH.sha256 == "be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5"
+    assert speech.LJSPEECH.size == 2_748_572_632
 
 
 def test_a_folder_that_is_not_ljspeech_is_named(tmp_path: Path) -> None:

@@ -241,3 +241,8 @@ def test_embedded_speech_is_long_enough_and_the_same_each_time(tmp_path: Path) -
     assert made[0]["hours"] * 60 >= 5
     assert made[0]["features"]["sample_rate"] == RATE
     assert sum(made[0]["clips"].values()) == len(sentences()) >= 100
+
+
+def test_speech_offers_no_examples_of_its_own(recordings: Path, cache: Path) -> None:
+    with pytest.raises(ConfigError, match="SpeechFolder offers no examples to generate from"):
+        folder(recordings, cache).example_inputs(1)

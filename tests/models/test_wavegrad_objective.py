@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from tests.conftest import SMALL
 
 from reprise.config.compose import compose_config
 from reprise.config.errors import ConfigError
@@ -15,6 +14,7 @@ from reprise.models.wavegrad.module import WaveGrad, playable
 from reprise.models.wavegrad.objective import ContinuousLevel, DiscreteIndex, l1_loss
 from reprise.models.wavegrad.tuning import candidate, coordinate_search
 from reprise.training.trainer import build_module
+from tests.conftest import SMALL
 
 
 def build(*more: str) -> WaveGrad:

@@ -85,7 +85,7 @@ class StreamDataModule(pl.LightningDataModule):
         raise ConfigError(f"{type(self).__name__} offers no input to generate from.")
 
     def example_inputs(self, count: int) -> Iterable[tuple[str, Any]]:
-        """The first test examples to be conditioned on: (name, conditioning) pairs."""
+        """The first `count` test examples as what a model can be conditioned on: (name, conditioning) pairs."""
         raise ConfigError(f"{type(self).__name__} offers no examples to generate from.")
 
     def sample_path(self, name: str, folder: Path) -> Path:

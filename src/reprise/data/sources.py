@@ -24,12 +24,3 @@ class Source:
     sha256: str
     licence: str
     mirrors: tuple[str, ...] = ()
-
-
-LJSPEECH = Source(
-    name="LJSpeech-1.1.tar.bz2",
-    url="https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
-    size=2_748_572_632,
-    sha256="be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
-    licence="public domain",
-)

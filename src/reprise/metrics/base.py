@@ -37,6 +37,11 @@ class WeightedMean(Metric):
         self.total += torch.as_tensor(value, dtype=torch.float64, device=self.total.device) * weight
         self.weight += weight
 
+    def add_each(self, values: Tensor) -> None:
+        """Add one value an example, (B,), each of weight 1."""
+        self.total += values.detach().to(self.total).sum()
+        self.weight += len(values)
+
     def compute(self) -> Tensor:
         """Return the weighted mean, NaN when nothing was added."""
         return self.total / self.weight

@@ -36,9 +36,9 @@ class ExampleDraws:
         """Draw (B,) whole numbers from low to high, high included."""
         return torch.tensor([int(g.integers(low, high, endpoint=True)) for g in self._generators])
 
-    def uniform(self) -> Tensor:
-        """Draw (B,) numbers from [0, 1) in float64."""
-        return torch.tensor([g.random() for g in self._generators], dtype=torch.float64)
+    def uniform(self, *shape: int) -> Tensor:
+        """Draw (B, *shape) numbers from [0, 1) in float64."""
+        return torch.from_numpy(np.stack([np.asarray(g.random(shape or None)) for g in self._generators]))
 
     def normal(self, *shape: int) -> Tensor:
         """Draw (B, *shape) standard normal numbers."""

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from reprise.config.errors import DataError
 from reprise.data.audio.files import is_pcm16, read_audio, scale_to_peak
-from reprise.data.download import file_sha256
+from reprise.data.cache import build_once, file_digests
 from reprise.nn.spectrogram import LogMel
 
 log = logging.getLogger(__name__)
@@ -93,29 +91,13 @@ class Corpus:
 
 
 def _digests(clips: Sequence[Clip], cache: Path) -> list[str]:
-    """SHA-256 of each clip's file; remembered by path, size and time of change, since corpora are large."""
-    memory_file = cache / "file_digests.json"
-    try:
-        memory: dict[str, str] = json.loads(memory_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        memory = {}
-    keys = []
+    """SHA-256 of each clip's file."""
     for clip in clips:
-        try:
-            stat = clip.path.stat()
-        except OSError:
+        if not clip.path.is_file():
             raise DataError(
                 f"{clip.path} is missing: the list of clips names {clip.id!r}. Restore the file or its row."
-            ) from None
-        keys.append(f"{clip.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}")
-    new = {k: c.path for k, c in zip(keys, clips, strict=True) if k not in memory}
-    if new:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            memory |= dict(zip(new, pool.map(file_sha256, new.values()), strict=True))
-        scratch = memory_file.with_suffix(f".{os.getpid()}")
-        scratch.write_text(json.dumps(memory), encoding="utf-8")
-        os.replace(scratch, memory_file)
-    return [memory[k] for k in keys]
+            )
+    return file_digests([clip.path for clip in clips], cache / "file_digests.json")
 
 
 def load_corpus(
@@ -143,14 +125,7 @@ def load_corpus(
     digest = contents.hexdigest()
     key = json.dumps([_FORMAT, digest, resample, peak, features_signature(features)], sort_keys=True)
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
-    with FileLock(f"{folder}.lock"):
-        if not folder.is_dir():
-            scratch = folder.with_name(f".{folder.name}.building")
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
-            _build(clips, features, scratch, resample, peak, digest)
-            os.replace(scratch, folder)
-    return Corpus(folder)
+    return Corpus(build_once(folder, lambda made: _build(clips, features, made, resample, peak, digest)))
 
 
 def _build(

@@ -17,11 +17,19 @@ from reprise.data.audio.corpus import Clip, Corpus, features_signature, load_cor
 from reprise.data.audio.files import SOUND, input_files, read_mel
 from reprise.data.download import fetch, unpack
 from reprise.data.module import StreamDataModule
-from reprise.data.sources import LJSPEECH
+from reprise.data.sources import Source
 from reprise.data.stream import example_at
 from reprise.nn.randomness import example_rng
 from reprise.nn.spectrogram import LogMel
 from reprise.samples.audio import write_audio
+
+LJSPEECH = Source(
+    name="LJSpeech-1.1.tar.bz2",
+    url="https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2",
+    size=2_748_572_632,
+    sha256="be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5",
+    licence="public domain",
+)
 
 
 class CropDataset(Dataset[dict[str, Any]]):

@@ -1,0 +1,1 @@
+"""Image data: one module a data set, all of them `ImageDataModule`s."""

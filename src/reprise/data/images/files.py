@@ -1,0 +1,94 @@
+"""Read and write image files, with errors that name the file and the fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from reprise.config.errors import DataError
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+_MODES = {1: "L", 3: "RGB"}
+_EIGHT_BITS = ("1", "L", "P", "RGB", "RGBA", "LA", "PA", "CMYK", "YCbCr")
+
+
+def read_picture(path: Path, channels: int, side: int, crop_resize: bool = False) -> np.ndarray:
+    """Read a picture as (C, side, side) uint8, 0 to 255.
+
+    Args:
+        path: a PNG, JPEG, WebP or BMP file.
+        channels: 1 for grey (ITU-R 601 luma of colours), 3 for red, green and blue.
+        side: height and width that are expected.
+        crop_resize: take the largest square in the middle and resize it (Lanczos, with antialiasing) instead of
+            refusing another size.
+
+    Raises:
+        DataError: unreadable, of another size, of more than 8 bits, or see-through.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            picture: Image.Image = opened
+            if picture.mode not in _EIGHT_BITS:
+                raise DataError(f"{path} has pixels of kind {picture.mode}. Expected 8 bits per channel: convert it.")
+            if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+                raise DataError(f"{path} is see-through in places. Expected an opaque picture: put it on a background.")
+            picture = picture.convert(_MODES[channels])
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} cannot be read as a picture: {error}. Is it truncated?") from None
+    if crop_resize:
+        picture = _square(picture, side)
+    if picture.size != (side, side):
+        width, height = picture.size
+        raise DataError(f"{path} has {height} x {width} pixels. Expected {side} x {side} (data.shape.side): resize it.")
+    pixels = np.asarray(picture, dtype=np.uint8)
+    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _square(picture: Image.Image, side: int) -> Image.Image:
+    width, height = picture.size
+    short = min(width, height)
+    left, top = (width - short) // 2, (height - short) // 2
+    picture = picture.crop((left, top, left + short, top + short))
+    return picture if short == side else picture.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def write_picture(path: Path, values: Any, channels: int, levels: int) -> Path:
+    """Write an image (C, H, W) of whole numbers 0 ... levels - 1 as PNG.
+
+    A value v becomes ceil(255 v / (levels - 1)): black and white are 0 and 255, and floor(x * levels / 256) of what
+    is read back is v again.
+
+    Raises:
+        DataError: another shape, or values out of range.
+    """
+    array = np.asarray(values)
+    if array.ndim != 3 or array.shape[0] != channels:
+        raise DataError(f"sample {path.stem} has the shape {array.shape}. Expected ({channels}, height, width).")
+    if not np.issubdtype(array.dtype, np.integer) or array.min(initial=0) < 0 or array.max(initial=0) >= levels:
+        raise DataError(
+            f"sample {path.stem} holds {array.dtype} from {array.min(initial=0)} to {array.max(initial=0)}. "
+            f"Expected whole numbers from 0 to {levels - 1}."
+        )
+    scaled = (-(-255 * array.astype(np.int64) // (levels - 1))).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(scaled[0] if channels == 1 else scaled.transpose(1, 2, 0)).save(path, format="PNG")
+    return path
+
+
+def input_pictures(path: Path) -> list[Path]:
+    """List the pictures that a path stands for: itself, or those in a folder, sorted by name.
+
+    Raises:
+        DataError: nothing there.
+    """
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        if found := sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES):
+            return found
+        raise DataError(f"{path} holds no file of type {', '.join(PICTURES)}.")
+    raise DataError(f"{path} does not exist. Expected a picture, or a folder of them.")

@@ -1,0 +1,1 @@
+"""The Lightning module of every autoregressive image model: training, likelihood, sampling, completion."""

@@ -1,0 +1,1 @@
+"""Parts of autoregressive image models: masks, likelihoods, the network's contract, cached sampling."""

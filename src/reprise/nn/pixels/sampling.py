@@ -1,0 +1,94 @@
+"""Sampling in raster order with cached activations: one program a row, replayed as a CUDA graph on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from reprise.nn.pixels.network import PixelNetwork
+
+
+class RowSampler:
+    """Draws a batch of images row by row.
+
+    Noise, given and drawn values of a row lie in fixed tensors, so that a row is a program without inputs. On a CUDA
+    device the program of each phase is run once as it is, then recorded, then replayed.
+
+    Args:
+        network: the model; called under `no_grad` and as it stands (set evaluation mode beforehand).
+        batch: images drawn together.
+        condition: as the network takes it.
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: PixelNetwork, batch: int, condition: Tensor | None = None) -> None:
+        shape, likelihood = network.shape, network.likelihood
+        like = next(network.parameters())
+        self.likelihood = likelihood
+        self.side = shape.side
+        self.cache = network.cache(batch, condition)
+        self.noise = like.new_zeros(batch, shape.side, likelihood.noise, dtype=torch.float64)
+        self.row = torch.zeros(batch, shape.channels, shape.side, dtype=torch.long, device=like.device)
+        self.given = torch.zeros_like(self.row)
+        self.known = torch.zeros_like(self.row, dtype=torch.bool)
+        self.replays = like.is_cuda
+        self._seen: set[int] = set()
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+
+    @torch.no_grad()
+    def run(
+        self,
+        uniform: Tensor,
+        given: Tensor | None = None,
+        known: Tensor | None = None,
+        on_row: Callable[[int], None] | None = None,
+    ) -> Tensor:
+        """Draw; arguments and result as in `PixelNetwork.sample`. A sampler is used once."""
+        image = torch.zeros(len(uniform), *self.row.shape[1:2], self.side, self.side, dtype=torch.uint8)
+        image = image.to(self.row.device)
+        for row in range(self.side):
+            self.noise.copy_(uniform[:, row])
+            if given is not None and known is not None:
+                self.given.copy_(given[:, :, row])
+                self.known.copy_(known[:, :, row])
+            self._advance(row % self.cache.period)
+            image[:, :, row] = self.row.to(torch.uint8)
+            if on_row is not None:
+                on_row(row + 1)
+        return image
+
+    def _advance(self, phase: int) -> None:
+        if not self.replays:
+            self._program(phase)
+        elif phase in self._graphs:
+            self._graphs[phase].replay()
+        elif phase in self._seen:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                self._program(phase)
+            self._graphs[phase] = graph
+            graph.replay()  # recording computes nothing
+        else:
+            # recording wants everything lazy done before, on another stream than the default one
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                self._program(phase)
+            torch.cuda.current_stream().wait_stream(side)
+            self._seen.add(phase)
+
+    def _program(self, phase: int) -> None:
+        likelihood, cache = self.likelihood, self.cache
+        cache.next_row(phase)
+        for column in range(self.side):
+            pixel = self.row[:, :, column]
+            for stage, colours in enumerate(likelihood.stages):
+                drawn = likelihood.draw(cache.predict(phase, column, stage), stage, self.noise[:, column], pixel)
+                first, last = colours[0], colours[-1] + 1
+                value = torch.where(self.known[:, first:last, column], self.given[:, first:last, column], drawn)
+                pixel[:, first:last] = value
+                cache.write(column, first, likelihood.scale(value).to(cache.x))
