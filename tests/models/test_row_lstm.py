@@ -5,6 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
+from reprise.config.errors import ConfigError
+from reprise.models.pixelrnn.row_lstm import RowLSTM, RowLSTMLayer
+from reprise.models.pixelrnn.row_recurrence import row_lstm
+from reprise.nn.images import ImageShape
+from reprise.nn.pixels.categorical import Bernoulli, Categorical
+from reprise.nn.pixels.masks import colour_groups
 from tests.models.pixels import (
     check_cached_sampling,
     check_gradients,
@@ -15,14 +23,6 @@ from tests.models.pixels import (
     randomised,
     total_probability,
 )
-from torch import Tensor
-
-from reprise.config.errors import ConfigError
-from reprise.models.pixelrnn.row_lstm import RowLSTM, RowLSTMLayer
-from reprise.models.pixelrnn.row_recurrence import row_lstm
-from reprise.nn.images import ImageShape
-from reprise.nn.pixels.categorical import Bernoulli, Categorical
-from reprise.nn.pixels.masks import colour_groups
 
 RGB = ImageShape(3, 4, 4)
 BINARY = ImageShape(1, 6, 2)
