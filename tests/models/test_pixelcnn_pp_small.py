@@ -6,6 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+
+from reprise.config.errors import ConfigError
+from reprise.models.pixelcnn_pp.small import SmallField
+from reprise.nn.images import ImageShape
+from reprise.nn.pixels.categorical import Categorical
+from reprise.nn.pixels.mixture import LogisticMixture
 from tests.models.pixels import (
     check_cached_sampling,
     check_gradients,
@@ -15,12 +21,6 @@ from tests.models.pixels import (
     randomised,
     total_probability,
 )
-
-from reprise.config.errors import ConfigError
-from reprise.models.pixelcnn_pp.small import SmallField
-from reprise.nn.images import ImageShape
-from reprise.nn.pixels.categorical import Categorical
-from reprise.nn.pixels.mixture import LogisticMixture
 
 GREY = ImageShape(1, 6, 4, classes=3)
 FIELDS = {(11, 5): {"resnets": 2, "first_rows": 1}, (15, 8): {"resnets": 3, "first_rows": 2}}
