@@ -7,15 +7,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.models.pixels import (
-    check_cached_sampling,
-    check_gradients,
-    dependence,
-    earlier,
-    fixed_storage,
-    randomised,
-    total_probability,
-)
 from torch import Tensor
 
 from reprise.config.errors import ConfigError
@@ -25,6 +16,15 @@ from reprise.models.pixelrnn.diagonal_scan import diagonal_scan
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.categorical import Bernoulli, Categorical
 from reprise.nn.pixels.masks import colour_groups
+from tests.models.pixels import (
+    check_cached_sampling,
+    check_gradients,
+    dependence,
+    earlier,
+    fixed_storage,
+    randomised,
+    total_probability,
+)
 
 RGB = ImageShape(3, 4, 4)
 BINARY = ImageShape(1, 6, 2)
