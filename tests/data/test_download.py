@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 import wave
 import zipfile
@@ -83,6 +84,22 @@ def test_truncated_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.tar\.bz2 cannot be unpacked"):
         unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_corrupt_archive_is_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        info = tarfile.TarInfo("a")
+        info.size = 100_000
+        tar.addfile(info, io.BytesIO(random.Random(0).randbytes(info.size)))
+    content = bytearray((tmp_path / "a.tar.gz").read_bytes())
+    for place in (50_000, -6):  # within the stream, and in its checksum
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        damaged[place - 1] ^= 0xFF
+        (tmp_path / "a.tar.gz").write_bytes(damaged)
+        with pytest.raises(DataError, match=r"a\.tar\.gz cannot be unpacked"):
+            unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
 
 
 def _wav(seconds: float) -> bytes:

@@ -238,12 +238,14 @@ def test_show_diff_and_list_speak_plainly(run: Path, finished_run: Path, capsys:
 
 
 def test_explain_prints_value_and_chain(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "model.objective.schedule"]) == 0
+    assert main(["explain", "model.objective.schedule", "model=wavegrad"]) == 0
     out = capsys.readouterr().out
     assert "start: 1.0e-06" in out
     assert "conf/model/wavegrad.yaml:" in out
-    assert main(["explain", "model.objective.shedule"]) == 2
+    assert main(["explain", "model.objective.shedule", "model=wavegrad"]) == 2
     assert "model.objective.schedule" in capsys.readouterr().err
+    assert main(["explain", "trainer.max_steps"]) == 2
+    assert "Expected model=NAME on the command line; choices: " in capsys.readouterr().err
 
 
 def test_finished_run_has_nothing_to_resume_but_can_be_extended(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

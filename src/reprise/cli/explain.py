@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 USAGE = """
-usage: reprise explain KEY [key=value ...]
+usage: reprise explain KEY model=NAME|experiment=PAPER/ROW [key=value ...]
 
 Prints the effective value of a config key and every file and override that set it, the deciding one last.
 
@@ -21,10 +21,8 @@ def run(arguments: list[str]) -> int:
     from reprise.config.origin import chain
 
     if not arguments or "=" in arguments[0]:
-        raise ConfigError("KEY is missing. Expected: reprise explain KEY [key=value ...]")
+        raise ConfigError("KEY is missing. Expected: reprise explain KEY model=NAME [key=value ...]")
     key, overrides = arguments[0], arguments[1:]
-    if not any(o.split("=")[0] in ("model", "experiment") for o in overrides):
-        overrides = ["model=wavegrad", *overrides]
     values = compose_config(overrides).values
     node: object = values
     for name in key.split("."):

@@ -78,10 +78,8 @@ def run(arguments: list[str]) -> int:
     made = generate(directory, values, settings, options, progress)
     for file in [*made.files, *made.overview]:
         print(file)
-    speed = (
-        f", {made.duration:.1f} s of sound, real-time factor {made.seconds / made.duration:.3g}"
-        if made.duration
-        else ""
-    )
+    speed = ""
+    if made.duration:
+        speed = f" for {made.duration:.1f} s of playing, real-time factor {made.seconds / made.duration:.3g}"
     print(f"{len(made.files)} samples from step {made.step} ({made.weights} weights) in {made.seconds:.1f} s{speed}")
     return 0

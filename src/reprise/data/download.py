@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 import os
@@ -10,6 +11,7 @@ import tarfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 from filelock import FileLock
@@ -103,7 +105,9 @@ def unpack(archive: Path, folder: Path) -> Path:
             else:
                 with tarfile.open(archive) as tar:
                     tar.extractall(scratch, filter="data")
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, DataError) as error:
+                    while tar.fileobj and tar.fileobj.read(_BLOCK):
+                        pass  # to the end of the stream: its checksum is compared there, and tarfile stops before it
+        except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, DataError) as error:
             shutil.rmtree(scratch, ignore_errors=True)
             raise DataError(f"{archive} cannot be unpacked: {error}. Delete it and run again.") from error
         os.replace(scratch, folder)

@@ -48,6 +48,9 @@ class StreamDataModule(pl.LightningDataModule):
                 raise ConfigError(f"data.{name} is {value}. Expected 1 or more.")
         if num_workers < 0:
             raise ConfigError(f"data.num_workers is {num_workers}. Expected 0 or more.")
+        for name, limit in (("limit_val", limit_val), ("limit_test", limit_test)):
+            if limit is not None and limit < 1:
+                raise ConfigError(f"data.{name} is {limit}. Expected 1 or more, or null for all.")
         self.batch_size = batch_size
         self.seed = seed
         self.num_workers = num_workers
@@ -85,7 +88,7 @@ class StreamDataModule(pl.LightningDataModule):
         raise ConfigError(f"{type(self).__name__} offers no input to generate from.")
 
     def example_inputs(self, count: int) -> Iterable[tuple[str, Any]]:
-        """The first `count` test examples as what a model can be conditioned on: (name, conditioning) pairs."""
+        """The first `count` test examples, or as many as there are, as conditioning: (name, conditioning) pairs."""
         raise ConfigError(f"{type(self).__name__} offers no examples to generate from.")
 
     def sample_path(self, name: str, folder: Path) -> Path:

@@ -235,12 +235,10 @@ class ImageDataModule(StreamDataModule):
         return found
 
     def example_inputs(self, count: int) -> Iterable[tuple[str, dict[str, Any]]]:
-        """The first `count` test images with their ids, e.g. `test-00012`."""
+        """The first `count` test images, or as many as there are, with their ids, e.g. `test-00012`."""
         self.setup("test")
-        test = HeldOutImages([self._splits["test"]], self._values())
-        if not 1 <= count <= len(test):
-            raise ConfigError(f"{count} examples are asked for. Expected 1 to {len(test)}, the number of test images.")
-        items = [test[i] for i in range(count)]
+        test = HeldOutImages([self._splits["test"].first(count)], self._values())
+        items = [test[i] for i in range(len(test))]
         return [(item["id"].replace("/", "-"), item) for item in items]
 
     def sample_path(self, name: str, folder: Path) -> Path:

@@ -60,7 +60,7 @@ class BinarizedMNIST(ImageDataModule):
     """50,000 training, 10,000 validation and 10,000 test images, 1 x 28 x 28, values 0 and 1, no labels.
 
     `root` holds binarized_mnist_{train,valid,test}.amat, plain or gzipped; without it they are downloaded. The rows
-    are not in MNIST's order.
+    are not in MNIST's order, and test rows come class after class: the first few (limit_test) are zeros.
     """
 
     def load(self) -> ImageFiles:

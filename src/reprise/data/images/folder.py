@@ -100,7 +100,7 @@ class ImageFolder(ImageDataModule):
 
     With a folder train/ its images are for training, those of val/ (or valid/) and test/ for these splits; what is
     missing is held out of training. Without it all images are divided. Where shape.classes is not 0, the folder that an
-    image lies in is its class.
+    image lies in is its class. Pixels are taken as stored; an orientation in EXIF data is not applied.
 
     Args:
         shape, batch_size, seed, cache, root, num_workers, max_device_batch, eval_batch_size, limit_val, limit_test,

@@ -52,7 +52,8 @@ class DownsampledImageNet(ImageDataModule):
     train_data_batch_1.npz ... train_data_batch_10.npz and val_data.npz, in itself or one folder down.
 
     This is not the older "small ImageNet" of van den Oord et al. (2016), train_32x32 and valid_32x32, on which many
-    papers report: its images were made by another procedure. Read that one with data=image_folder.
+    papers report: its images were made by another procedure. Read that one with data=image_folder, its
+    folders renamed to train and valid.
     """
 
     def load(self) -> ImageFiles:

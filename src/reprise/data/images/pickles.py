@@ -19,6 +19,8 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+# what the unpickler raises when bytes are damaged, apart from its own error
+_CORRUPT = (ValueError, TypeError, LookupError, AttributeError)
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _FROM_BUFFER = np.empty(0).__reduce_ex__(5)[0]
 # numpy.core became numpy._core in NumPy 2; pickles name either
@@ -48,5 +50,5 @@ def read_pickle(content: bytes, path: Path) -> Any:
     """
     try:
         return _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+    except (pickle.UnpicklingError, EOFError, MemoryError, ArithmeticError, *_CORRUPT) as error:
         raise DataError(f"{path} cannot be unpickled: {error}. Is it truncated, or another file?") from None

@@ -42,7 +42,7 @@ class Likelihood(nn.Module, ABC):
 
     def scale(self, image: Tensor) -> Tensor:
         """Whole numbers 0 ... levels - 1 as network input in [-1, 1]."""
-        return image.to(torch.get_default_dtype()) * (2.0 / (self.shape.levels - 1)) - 1.0
+        return spread(image.to(torch.get_default_dtype()), self.shape.levels)
 
     @abstractmethod
     def log_prob(self, maps: Tensor, image: Tensor, uniform: Tensor | None = None) -> Tensor:
@@ -82,3 +82,8 @@ def inverted(probabilities: Tensor, uniform: Tensor) -> Tensor:
 def precise(maps: Tensor) -> Tensor:
     """Maps of half precision in float32, others as they are: sums of many probabilities need more than 8 bits."""
     return maps.float() if maps.dtype in (torch.float16, torch.bfloat16) else maps
+
+
+def spread(values: Tensor, levels: int) -> Tensor:
+    """Levels 0 ... levels - 1, in any floating type, as -1 ... 1."""
+    return values * (2.0 / (levels - 1)) - 1.0

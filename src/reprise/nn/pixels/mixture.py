@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError
 from reprise.nn.images import ImageShape
-from reprise.nn.pixels.likelihood import Likelihood, inverted, precise
+from reprise.nn.pixels.likelihood import Likelihood, inverted, precise, spread
 
 LOG_SCALE_FLOOR = -7.0  # not in the paper; authors' code: openai/pixel-cnn, pixel_cnn_pp/nn.py
 UNIFORM_EDGE = 1e-5  # likewise: uniform numbers behind a logistic stay in [1e-5, 1 - 1e-5]
@@ -51,12 +51,12 @@ class LogisticMixture(Likelihood):
         """See Likelihood.log_prob."""
         maps = precise(maps)
         logits, means, log_scales, coefficients = self._parts(maps)
-        x = (image.to(maps) * (2 / (self.shape.levels - 1)) - 1)[:, :, None]  # scaled, (B, C, 1, H, W)
+        x = spread(image.to(maps), self.shape.levels)[:, :, None]  # (B, C, 1, H, W)
         # 1. means of later colours move with the true values of the earlier ones
-        moved = [means[:, 0]]
+        moved = list(means.unbind(1))
         for c in range(1, self.shape.channels):
             first = c * (c - 1) // 2
-            moved.append(means[:, c] + (coefficients[:, first : first + c] * x[:, :c]).sum(1))
+            moved[c] = moved[c] + (coefficients[:, first : first + c] * x[:, :c]).sum(1)
         centred = x - torch.stack(moved, 1)
         # 2. colours are multiplied inside the mixture: they share the component
         colours = self._log_bin(centred, log_scales, image[:, :, None]).sum(1)

@@ -1,0 +1,1 @@
+"""PixelCNN++ (Salimans et al., arXiv 1701.05517)."""
