@@ -45,8 +45,6 @@ class RowLSTMLayer(Layer):
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """See Layer.forward."""
-        # pixels before maps, as the recurrence takes its rows
-        x = x.contiguous(memory_format=torch.channels_last)
         side = x.shape[-1]
         reach = self.input_to_state.kernel_size[1] // 2
         # taps right of the centre are masked: left out, with the surplus column that the padding then gives

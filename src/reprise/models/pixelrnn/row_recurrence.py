@@ -50,6 +50,7 @@ class _RowLSTM(torch.autograd.Function):
         gates = gates.clone(memory_format=torch.contiguous_format)
         hidden = gates.new_zeros(rows + 1, batch, side + TAPS - 1, h)
         cells = gates.new_empty(rows + 1, batch, side, h)
+        tanh_c = torch.empty_like(cells[1:])
         inner = hidden[:, :, 1:-1]
         inner[0], cells[0] = h_0, c_0
         above, seen = windows(hidden), gates.new_empty(batch, side, TAPS * h)
@@ -60,19 +61,18 @@ class _RowLSTM(torch.autograd.Function):
             gates[r, ..., 3 * h :].tanh_()
             o, f, i, g = gates[r].chunk(4, -1)
             torch.mul(f, cells[r], out=cells[r + 1]).addcmul_(i, g)
-            torch.mul(o, cells[r + 1].tanh(), out=inner[r + 1])
-        ctx.save_for_backward(gates, hidden, cells, weight)
+            torch.mul(o, torch.tanh(cells[r + 1], out=tanh_c[r]), out=inner[r + 1])
+        ctx.save_for_backward(gates, hidden, cells, tanh_c, weight)
         return inner[1:]
 
     @staticmethod
     @once_differentiable  # type: ignore[misc, untyped-decorator]
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # type: ignore[override]
-        gates, hidden, cells, weight = ctx.saved_tensors
+        gates, hidden, cells, tanh_c, weight = ctx.saved_tensors
         rows, batch, side, maps = gates.shape
         h = maps // 4
         o, f, i, g = gates.chunk(4, -1)
         # 1. what does not depend on later rows, for all rows at once
-        tanh_c = cells[1:].tanh()
         into_cell = o * (1 - tanh_c.square())
         d_gates = torch.empty_like(gates)
         d_o, d_f, d_i, d_g = d_gates.chunk(4, -1)
