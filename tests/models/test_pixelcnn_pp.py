@@ -15,6 +15,7 @@ from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, NormedUpsamplin
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.categorical import Bernoulli, Categorical
 from reprise.nn.pixels.mixture import LogisticMixture
+from reprise.nn.pixels.softmax_linear import LinearSoftmax
 from tests.models import pixelcnn_pp_literal as literal
 from tests.models.pixels import (
     check_cached_sampling,
@@ -308,6 +309,24 @@ def test_wants_whole_pixels_and_labels() -> None:
     network = made(GREY, class_conditional=True)
     with pytest.raises(ConfigError, match="no labels are given"):
         network.log_prob(random_image(network))
+
+
+def test_softmax_over_whole_pixels() -> None:
+    network = PixelCNNPP(LinearSoftmax(ImageShape(3, 4, 3)), filters=4, resnets=1, dropout=0.0)
+    network = randomised(network)
+    assert not (dependence(network, seeds=1) & ~earlier(network)).any()
+    check_cached_sampling(network)
+    with torch.device("meta"):
+        assert PixelCNNPP(LinearSoftmax(ImageShape(3, 32, 256))).head.v.shape[0] == 1536
+
+
+def test_reduced_precision_gives_finite_gradients() -> None:
+    network = made(RGB, dropout=0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = network.log_prob(random_image(network, 2)).sum()
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert all(p.grad.isfinite().all() for p in network.parameters())  # type: ignore[union-attr]
 
 
 def test_binary_images() -> None:
