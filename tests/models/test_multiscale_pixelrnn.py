@@ -14,6 +14,7 @@ from reprise.models.pixelrnn.diagonal_bilstm import DiagonalBiLSTM
 from reprise.models.pixelrnn.multiscale import MultiScalePixelRNN, upsampling
 from reprise.models.pixelrnn.network import PixelRNN
 from reprise.models.pixelrnn.pixelcnn import PixelCNN
+from reprise.models.pixelrnn.row_lstm import RowLSTM
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.categorical import Bernoulli, Categorical
 from reprise.nn.pixels.likelihood import Likelihood
@@ -31,7 +32,7 @@ from tests.models.pixels import (
 )
 
 RGB = ImageShape(3, 4, 4)
-BODIES = [PixelCNN, DiagonalBiLSTM]
+BODIES = [PixelCNN, RowLSTM, DiagonalBiLSTM]
 
 
 def multiscale(

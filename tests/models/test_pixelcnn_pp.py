@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from reprise.config.errors import ConfigError
-from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, concat_elu, down
+from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, concat_elu, down, dropped
 from reprise.models.pixelcnn_pp.network import PixelCNNPP
 from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, NormedUpsampling, fitted_to_data
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.categorical import Bernoulli, Categorical
 from reprise.nn.pixels.mixture import LogisticMixture
+from reprise.nn.pixels.softmax_linear import LinearSoftmax
 from tests.models import pixelcnn_pp_literal as literal
 from tests.models.pixels import (
     check_cached_sampling,
@@ -172,6 +173,19 @@ def test_gate_is_linear_times_sigmoid() -> None:
     assert y.flatten().tolist() == [2.5, -2.5]  # 5 sigmoid(0); a tanh would be bounded by 1
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_dropout_keeps_the_mean(share: float) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(7, 3, 101, 101)
+    y = dropped(x, share)
+    kept = y > 0
+    assert abs(1 - kept.float().mean() - share) < 4e-3
+    assert torch.allclose(y[kept], torch.tensor(1 / (1 - share)))
+    # neighbours, which share a draw, are independent
+    both = (kept.flatten()[:-1] & kept.flatten()[1:]).float().mean()
+    assert abs(both - (1 - share) ** 2) < 6e-3
+
+
 def test_dropout_drops_single_activations_not_maps() -> None:
     torch.manual_seed(0)
     network = made(GREY, dropout=0.5).train()
@@ -258,7 +272,7 @@ def test_initialise_keeps_the_length_of_a_constant_map() -> None:
 
 def test_works_without_initialisation() -> None:
     network = made(RGB)
-    norms = [m.weight.flatten(1).norm(dim=1) for m in network.modules() if isinstance(m, NormedConv2d)]
+    norms = [m.weight.detach().flatten(1).norm(dim=1) for m in network.modules() if isinstance(m, NormedConv2d)]
     assert {round(float(n), 5) for norm in norms for n in norm} == {0.1, 1.0}
     assert network.log_prob(random_image(network, 2)).isfinite().all()
 
@@ -295,6 +309,24 @@ def test_wants_whole_pixels_and_labels() -> None:
     network = made(GREY, class_conditional=True)
     with pytest.raises(ConfigError, match="no labels are given"):
         network.log_prob(random_image(network))
+
+
+def test_softmax_over_whole_pixels() -> None:
+    network = PixelCNNPP(LinearSoftmax(ImageShape(3, 4, 3)), filters=4, resnets=1, dropout=0.0)
+    network = randomised(network)
+    assert not (dependence(network, seeds=1) & ~earlier(network)).any()
+    check_cached_sampling(network)
+    with torch.device("meta"):
+        assert PixelCNNPP(LinearSoftmax(ImageShape(3, 32, 256))).head.v.shape[0] == 1536
+
+
+def test_reduced_precision_gives_finite_gradients() -> None:
+    network = made(RGB, dropout=0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = network.log_prob(random_image(network, 2)).sum()
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert all(p.grad.isfinite().all() for p in network.parameters())  # type: ignore[union-attr]
 
 
 def test_binary_images() -> None:

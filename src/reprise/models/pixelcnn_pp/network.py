@@ -6,7 +6,7 @@ F: filters; L: resolutions; n: layers at each resolution on the way down.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from reprise.config.errors import ConfigError
+from reprise.models.pixelcnn_pp.cache import UNetCache
 from reprise.models.pixelcnn_pp.layers import (
     Coarser,
     Finer,
@@ -27,9 +28,6 @@ from reprise.models.pixelcnn_pp.layers import (
 from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, fitted_to_data
 from reprise.nn.pixels.likelihood import Likelihood
 from reprise.nn.pixels.network import PixelNetwork
-
-if TYPE_CHECKING:
-    from reprise.models.pixelcnn_pp.cache import UNetCache
 
 Resample = Literal["strided", "dilated", "none"]
 
@@ -199,6 +197,4 @@ class PixelCNNPP(TwoStreams):
 
     def cache(self, batch: int, condition: Tensor | None = None) -> UNetCache:
         """See PixelNetwork.cache; condition (B,) class numbers."""
-        from reprise.models.pixelcnn_pp.cache import UNetCache
-
         return UNetCache(self, batch, condition)

@@ -72,7 +72,7 @@ class ShiftedCache:
         views = []
         for column in range(self.width):
             place = row[:, self.left + column]
-            halves = place.unflatten(1, (2, -1)) if place.shape[1] % 2 == 0 else place
+            halves = place.view(len(place), 2, -1) if place.shape[1] % 2 == 0 else place
             window = row[:, column : column + self.left + 1 : self.e]
             views.append((place, halves, window.flatten(1) if self.e == 1 else window))
         return views

@@ -7,7 +7,7 @@ F: filters; n: layers; S: sets of channels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from reprise.config.errors import ConfigError
 from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, Pair, Shift, concat_elu, down
 from reprise.models.pixelcnn_pp.network import TwoStreams
+from reprise.models.pixelcnn_pp.small_cache import SmallFieldCache
 from reprise.nn.pixels.likelihood import Likelihood
-
-if TYPE_CHECKING:
-    from reprise.models.pixelcnn_pp.small_cache import SmallFieldCache
 
 Blocks = Literal["plain", "nin", "channel"]
 NIN_BLOCKS = 3  # paper: three gated 1x1 blocks between every other layer
@@ -145,6 +143,4 @@ class SmallField(TwoStreams):
 
     def cache(self, batch: int, condition: Tensor | None = None) -> SmallFieldCache:
         """See PixelNetwork.cache; condition (B,) class numbers."""
-        from reprise.models.pixelcnn_pp.small_cache import SmallFieldCache
-
         return SmallFieldCache(self, batch, condition)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reprise.models.pixelrnn.diagonal_scan import diagonal_scan
+from reprise.models.pixelrnn.gate_room import GateRoom
 from reprise.models.pixelrnn.network import Layer, LayerCache, PixelRNN
 from reprise.nn.pixels.masks import MaskedConv2d, colour_groups
 from reprise.nn.pixels.staged import Pixel
@@ -51,8 +52,8 @@ class DiagonalBiLSTMLayer(Layer):
         into = self._into(x.permute(2, 3, 0, 1))
         if bias is not None:
             into = into + bias.permute(2, 3, 0, 1)
-        with torch.autocast(x.device.type, enabled=False):  # states add up over 2n - 1 steps
-            both = diagonal_scan(into.to(self.h_0.dtype), self.state_to_state, self.h_0, self.c_0)
+        # in full precision under autocast too: states add up over 2n - 1 steps
+        both = diagonal_scan(into.to(self.h_0.dtype), self.state_to_state, self.h_0, self.c_0)
         # not in the paper: whether the 1x1 convolution comes before or after the sum
         past = both[0] + shifted_down(both[1])
         return F.linear(past, self.up.masked.flatten(1), self.up.bias).permute(2, 3, 0, 1)
@@ -113,6 +114,19 @@ class DiagonalBiLSTMCache(LayerCache):
         # what the row above gives to the gates and, through the second direction, to the output
         self.above = [like.new_zeros(side, batch, len(k)) for k in self.gates]
         self.shown = [like.new_zeros(side, batch, len(k)) for k in self.maps]
+        # gates of the second direction, over the row
+        self.back = like.new_zeros(side, batch, 4 * h)
+        self._make_views()
+
+    def _make_views(self) -> None:
+        """Make views of what lies still once: slicing costs as much as the arithmetic of a small pixel."""
+        self.aboves, self.shows = ([list(rooms) for rooms in room] for room in (self.above, self.shown))
+        self.state = list(self.states)
+        self.state_parts = [[state[:, part] for part in self.parts] for state in self.states]
+        self.cells = [self.cell[:, part] for part in self.parts]
+        self.rooms = [GateRoom(torch.zeros_like(room[0])) for room in self.above]
+        self.back_rooms = [GateRoom(gates) for gates in self.back]
+        self.seconds = list(self.second)
 
     def begin_row(self, bias: Tensor | None) -> None:
         """See LayerCache.begin_row."""
@@ -133,21 +147,22 @@ class DiagonalBiLSTMCache(LayerCache):
         """See LayerCache.step."""
         if group == len(self.parts) - 1:
             self.x[column] = x
-        gates = torch.addmm(self.above[group][column], self.states[column], self.left[group])
-        state = self.states[column + 1]
-        part = self.parts[group]
-        _update(gates.addmm_(x, self.into[group]), self.cell[:, part], state[:, part])
+        room = self.rooms[group]
+        torch.addmm(self.aboves[group][column], self.state[column], self.left[group], out=room.maps)
+        room.maps.addmm_(x, self.into[group])
+        room.update(self.cells[group], self.state_parts[column + 1][group])
         # later colours of the state are those of the row above, which the mask hides
-        return torch.addmm(self.shown[group][column], state, self.up[group])
+        return torch.addmm(self.shows[group][column], self.state[column + 1], self.up[group])
 
     def _sweep_back(self) -> None:
         """Run the second direction over the row that is complete; above the first row there is none, and zeros stay."""
-        gates = self.x @ self.second_into + self.second_offset + self.bias
-        gates += self.second @ self.second_above
+        torch.add(self.x @ self.second_into + self.second_offset, self.bias, out=self.back)
+        self.back += self.second @ self.second_above
         h, c = (initial.index_select(0, self.row).expand_as(self.cell).clone() for initial in self.second_initial)
-        for column in reversed(range(len(gates))):
-            _update(gates[column].addmm_(h, self.second_left), c, self.second[column])
-            h = self.second[column]
+        for room, state in zip(reversed(self.back_rooms), reversed(self.seconds), strict=True):
+            room.maps.addmm_(h, self.second_left)
+            room.update(c, state)
+            h = state
         self.second *= self.begun
         self.begun.fill_(1)
 
@@ -155,15 +170,6 @@ class DiagonalBiLSTMCache(LayerCache):
 def _members(groups: Tensor, colours: int, like: Tensor) -> list[Tensor]:
     """Indices of each colour's maps."""
     return [(groups == g).nonzero()[:, 0].to(like.device) for g in range(colours)]
-
-
-def _update(gates: Tensor, cell: Tensor, state: Tensor) -> None:
-    """Put the new cell (B, k) and state (B, k) in place of the old ones; gates o, f, i, g (B, 4k) are overwritten."""
-    k = cell.shape[1]
-    gates[:, : 3 * k].sigmoid_()
-    gates[:, 3 * k :].tanh_()
-    o, f, i, g = gates.split(k, 1)
-    torch.mul(o, cell.mul_(f).addcmul_(i, g).tanh(), out=state)
 
 
 class DiagonalBiLSTM(PixelRNN):

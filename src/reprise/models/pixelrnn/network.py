@@ -161,15 +161,20 @@ class PixelRNNCache(RowCache):
         self.layers = [layer.cache(batch, self.shape.side) for layer in network.layers]  # type: ignore[operator]
         weight = network.first.masked
         self.above_weight = weight[:, :, : self.reach]
-        present = weight[:, :, self.reach, : self.reach + 1]
-        self.first = StagedLinear(present, network.first.bias, network.groups, colours)
-        self.above = like.new_zeros(batch, self.shape.side, 2 * network.hidden)
+        self.bias = network.first.bias
+        present = weight[:, :, self.reach, : self.reach + 1].flatten(1)  # maps outside, as the canvas has them
+        self.first = [present[network.groups.to(like.device) == g].t().contiguous() for g in range(colours)]
+        self.above = like.new_zeros(self.shape.side, batch, 2 * network.hidden)
         self.skips = [_one_by_one(c, network.groups, colours) for c in network.skips]  # type: ignore[arg-type]
         outs = [colour_groups(c.out_channels, colours) for c in network.head]  # type: ignore[arg-type]
         self.head = [_one_by_one(c, out, colours) for c, out in zip(network.head, outs, strict=True)]  # type: ignore[arg-type]
         self.head_pixels = [Pixel(batch, out, colours, like) for out in outs]
         self.pixels = [Pixel(batch, network.groups, colours, like) for _ in range(len(self.layers) + 1)]
         self.shown = Pixel(batch, network.groups, colours, like)
+        # views of what lies still, made once: slicing costs as much as the arithmetic of a small pixel
+        columns = range(self.shape.side)
+        self.aboves = [[above[:, part] for part in self.shown.slices] for above in self.above]
+        self.windows = [self.x[:, :, -1, c : c + self.reach + 1] for c in columns]
         # the row is a tensor, not a number, so that a recorded program can look up the biases of each row
         self.row = torch.zeros(1, dtype=torch.long, device=like.device)
         self.biases = [bias(condition).permute(0, 2, 3, 1).contiguous() for bias in network.biases]
@@ -177,27 +182,31 @@ class PixelRNNCache(RowCache):
     def begin_row(self, phase: int) -> None:
         """See RowCache.begin_row."""
         if self.reach:
-            above = F.conv2d(self.x[:, :, :-1], self.above_weight)
-            self.above.copy_(above[:, :, 0].transpose(1, 2))
+            above = F.conv2d(self.x[:, :, :-1], self.above_weight, self.bias)
+            self.above.copy_(above[:, :, 0].permute(2, 0, 1))
+        elif self.bias is not None:
+            self.above.copy_(self.bias)
         for k, layer in enumerate(self.layers):
             layer.begin_row(self.biases[k].index_select(1, self.row)[:, 0] if self.biases else None)
         self.row += 1
 
     def predict(self, phase: int, column: int, stage: int) -> Tensor:
         """See RowCache.predict."""
-        window = self.x[:, :, -1, column : column + self.reach + 1].transpose(1, 2)
-        first = self.pixels[0]
-        v = first.put(stage, self.first(window, stage) + first.part(stage, self.above[:, column]))
+        window = self.windows[column].flatten(1)
+        pixel = self.pixels[0]
+        v = pixel.put(stage, torch.addmm(self.aboves[column][stage], window, self.first[stage]))
         shown: Tensor | None = None
         for k, layer in enumerate(self.layers):
             y = layer.step(column, stage, v)
-            v = self.pixels[k + 1].put(stage, first.part(stage, v) + y if self.residual else y)
+            y = pixel.part(stage, v) + y if self.residual else y
+            pixel = self.pixels[k + 1]
+            v = pixel.put(stage, y)
             if self.skips:
-                seen = self.skips[k](v[:, None], stage)
+                seen = self.skips[k](v, stage)
                 shown = seen if shown is None else shown + seen
         v = v if shown is None else self.shown.put(stage, shown)
         for linear, pixel in zip(self.head, self.head_pixels, strict=True):
-            v = pixel.put(stage, linear(F.relu(v)[:, None], stage))
+            v = pixel.put(stage, linear(F.relu(v), stage))
         return v
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -56,28 +57,35 @@ class ConvolutionCache(LayerCache):
         present = weight[:, :, self.reach, : self.reach + 1]
         self.above_weight = weight[:, :, : self.reach]
         self.down = StagedLinear(layer.down.masked.flatten(2), layer.down.bias, layer.inner, colours)
-        self.middle = StagedLinear(present, layer.middle.bias, layer.inner, colours)
+        self.middle = StagedLinear(present, None, layer.inner, colours).weight
+        self.bias = layer.middle.bias
         self.up = StagedLinear(layer.up.masked.flatten(2), layer.up.bias, layer.groups, colours)
         self.pixel = Pixel(batch, layer.inner, colours, like)
         self.rows = like.new_zeros(batch, self.reach + 1, side + 2 * self.reach, hidden)
-        self.above = like.new_zeros(batch, side, hidden)
+        self.above = like.new_zeros(side, batch, hidden)
+        # views of what lies still, made once: by column and colour, where the inner maps of a pixel go and what is
+        # added to them; by column, the windows of the present row
+        row, parts = self.rows[:, -1], self.pixel.slices
+        self.slots = [[row[:, self.reach + c, part] for part in parts] for c in range(side)]
+        self.aboves = [[above[:, part] for part in parts] for above in self.above]
+        self.windows = [row[:, c : c + self.reach + 1].flatten(1) for c in range(side)]
 
     def begin_row(self, bias: Tensor | None) -> None:
         """See LayerCache.begin_row."""
         self.rows[:, :-1] = self.rows[:, 1:].clone()
         if self.reach:
-            above = F.conv2d(self.rows[:, :-1].permute(0, 3, 1, 2), self.above_weight)
-            self.above.copy_(above[:, :, 0].transpose(1, 2))
+            above = F.conv2d(self.rows[:, :-1].permute(0, 3, 1, 2), self.above_weight, self.bias)
+            self.above.copy_(above[:, :, 0].permute(2, 0, 1))
+        elif self.bias is not None:
+            self.above.copy_(self.bias)
         if bias is not None:
-            self.above += bias
+            self.above += bias.transpose(0, 1)
 
     def step(self, column: int, group: int, x: Tensor) -> Tensor:
         """See LayerCache.step."""
-        part = self.pixel.slices[group]
-        window = self.rows[:, -1, column : column + self.reach + 1]
-        window[:, -1, part] = F.relu(self.down(F.relu(x)[:, None], group))
-        v = self.middle(window, group) + self.above[:, column, part]
-        return self.up(self.pixel.put(group, F.relu(v))[:, None], group)
+        torch.clamp_min(self.down(F.relu(x), group), 0.0, out=self.slots[column][group])
+        v = torch.addmm(self.aboves[column][group], self.windows[column], self.middle[group])
+        return self.up(self.pixel.put(group, v.relu_()), group)
 
 
 class PixelCNN(PixelRNN):

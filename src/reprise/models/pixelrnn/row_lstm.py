@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reprise.models.pixelrnn.gate_room import GateRoom
 from reprise.models.pixelrnn.network import Layer, LayerCache, PixelRNN
 from reprise.models.pixelrnn.row_recurrence import TAPS, row_lstm, windows
 from reprise.nn.pixels.masks import MaskedConv2d, colour_groups
@@ -78,37 +79,36 @@ class RowLSTMCache(LayerCache):
         self.state = layer.state_matrix.detach()[:, self.order].contiguous()
         self.bias = layer.input_to_state.bias.detach()[self.order]  # type: ignore[union-attr]
         seen = layer.input_to_state.masked[:, :, 0, : self.reach + 1].detach()
-        into = StagedLinear(seen, None, layer.gates, colours)
-        self.into = [weight.t() for weight in into.weight]
+        self.into = StagedLinear(seen, None, layer.gates, colours).weight
         self.up = StagedLinear(layer.up.masked.flatten(2), layer.up.bias, layer.groups, colours)
-        self.gate_slices = Pixel(batch, layer.gates.sort().values, colours, like).slices
-        self.state_slices = Pixel(batch, layer.inner, colours, like).slices
-        self.input_slices = Pixel(batch, layer.groups, colours, like).slices
         self.inputs = like.new_zeros(batch, self.reach + side, 2 * h)
-        self.above = like.new_zeros(batch, side, 4 * h)
+        self.above = like.new_zeros(side, batch, 4 * h)
         self.hidden = like.new_zeros(batch, side + TAPS - 1, h)
         self.hidden[:, 1:-1] = layer.h_0.detach().t()
         self.cells = layer.c_0.detach().t().repeat(batch, 1, 1)
+        # views of what lies still, made once: slicing costs as much as the arithmetic of a small pixel
+        columns, parts = range(side), Pixel(batch, layer.inner, colours, like).slices
+        self.slots = [self.inputs[:, self.reach + c] for c in columns]
+        self.windows = [self.inputs[:, c : c + self.reach + 1].flatten(1) for c in columns]
+        self.aboves = [above.split([4 * (part.stop - part.start) for part in parts], 1) for above in self.above]
+        self.states = [[self.hidden[:, c + 1, part] for part in parts] for c in columns]
+        self.ups = [self.hidden[:, c + 1] for c in columns]
+        self.cell = [[self.cells[:, c, part] for part in parts] for c in columns]
+        self.gates = [GateRoom(torch.zeros_like(above)) for above in self.aboves[0]]
 
     def begin_row(self, bias: Tensor | None) -> None:
         """See LayerCache.begin_row."""
         seen = windows(self.hidden).flatten(0, 1)
-        torch.addmm(self.bias, seen, self.state, out=self.above.view(len(seen), -1))
-        if bias is not None:
-            self.above += bias[..., self.order]
+        above = torch.addmm(self.bias, seen, self.state).unflatten(0, (-1, len(self.above)))
+        self.above.copy_((above if bias is None else above + bias[..., self.order]).transpose(0, 1))
 
     def step(self, column: int, group: int, x: Tensor) -> Tensor:
         """See LayerCache.step."""
-        part, states = self.input_slices[group], self.state_slices[group]
-        seen = self.inputs[:, column : column + self.reach + 1]
-        seen[:, -1, part] = x[:, part]
-        gates = torch.addmm(self.above[:, column, self.gate_slices[group]], seen.flatten(1), self.into[group])
-        width = states.stop - states.start
-        o, f, i = gates[:, : 3 * width].sigmoid().chunk(3, 1)
-        cell = self.cells[:, column, states].mul_(f).addcmul_(i, gates[:, 3 * width :].tanh())
-        hidden = self.hidden[:, column + 1]
-        hidden[:, states] = o * cell.tanh()
-        return self.up(hidden[:, None], group)
+        self.slots[column].copy_(x)  # later colours, which the mask hides, are put right by later calls
+        gates = self.gates[group]
+        torch.addmm(self.aboves[column][group], self.windows[column], self.into[group], out=gates.maps)
+        gates.update(self.cell[column][group], self.states[column][group])
+        return self.up(self.ups[column], group)
 
 
 class RowLSTM(PixelRNN):

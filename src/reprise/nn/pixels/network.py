@@ -37,6 +37,8 @@ class RowCache(ABC):
         self.shape = shape
         self.left = left
         self.x = like.new_zeros(batch, shape.channels, rows, left + shape.side + right)
+        # views of each pixel of the present row, made once: slicing costs as much as the work of a small pixel
+        self._present = [self.x[:, :, -1, left + c] for c in range(shape.side)]
 
     def next_row(self, phase: int) -> None:
         """Move the canvas up by a row and do what depends on complete rows only."""
@@ -46,7 +48,7 @@ class RowCache(ABC):
 
     def write(self, column: int, first: int, values: Tensor) -> None:
         """Put scaled values (B, n) of the colours from `first` on at a column of the present row."""
-        self.x[:, first : first + values.shape[1], -1, self.left + column] = values
+        self._present[column][:, first : first + values.shape[1]] = values
 
     @abstractmethod
     def begin_row(self, phase: int) -> None:
