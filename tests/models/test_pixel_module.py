@@ -244,3 +244,21 @@ def test_a_cache_is_made_anew_for_each_draw() -> None:
     network = plain().network
     first, second = network.cache(2), network.cache(2)
     assert isinstance(first, PixelRNNCache) and first.x.data_ptr() != second.x.data_ptr()
+
+
+def test_properties_of_the_network_are_recorded_where_asked_for() -> None:
+    from reprise.models.gated_pixelcnn.network import GatedPixelCNN
+
+    torch.manual_seed(0)
+    one = GatedPixelCNN(Categorical(SHAPE), hidden=3, layers=2, head_width=3, first_kernel=3, stacks="one")
+    for wanted in (True, False):
+        module = PixelModel(one, ADAM, seed=0, test_samples=0, completions=0, properties=wanted)
+        found = logged(module)
+        with torch.inference_mode():  # as a test runs
+            module.on_test_epoch_start()
+            module.test_step(batch_of(2), 0)
+            module.on_test_epoch_end()
+        assert ("test/blind_spot_percent" in found) is wanted
+        assert module.metric_versions()["test/blind_spot_percent"] == 1
+        if wanted:  # three layers: 3 * 2 / 2 of 2 * 3 * 4 earlier pixels
+            assert found["test/blind_spot_percent"] == pytest.approx(12.5)

@@ -62,7 +62,9 @@ def metric_table(metrics: dict[str, Any]) -> str:
         rows.setdefault(row, {})[metric] = float(entry["value"])
     columns = list(dict.fromkeys(m for row in rows.values() for m in row))
     width = max([len(r) for r in rows] + [4]) + 2
-    lines = [" " * width + "".join(f"{c:>14}" for c in columns)]
+    wide = {c: max(14, len(c) + 2) for c in columns}
+    lines = [" " * width + "".join(f"{c:>{wide[c]}}" for c in columns)]
     for row, values in rows.items():
-        lines.append(f"{row:<{width}}" + "".join(f"{values[c]:>14.4g}" if c in values else " " * 14 for c in columns))
+        cells = (f"{values[c]:.4g}" if c in values else "" for c in columns)
+        lines.append(f"{row:<{width}}" + "".join(f"{cell:>{wide[c]}}" for cell, c in zip(cells, columns, strict=True)))
     return "\n".join(lines)

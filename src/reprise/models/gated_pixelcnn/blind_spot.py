@@ -40,8 +40,11 @@ def seen(network: GatedPixelCNN, draws: int = 8) -> Tensor:
         raise ConfigError(
             "a condition is not what hides pixels, and its maps fit one size only. Expected conditioning=none."
         )
-    rows, columns = reach(network)
-    twin = copy.deepcopy(network).double().eval()
+    with torch.inference_mode(False), torch.enable_grad():  # gradients, also where a caller evaluates
+        return _seen(copy.deepcopy(network).double().eval(), *reach(network), draws)
+
+
+def _seen(twin: GatedPixelCNN, rows: int, columns: int, draws: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
 
     def drawn(shape: torch.Size | tuple[int, ...]) -> Tensor:
@@ -51,10 +54,9 @@ def seen(network: GatedPixelCNN, draws: int = 8) -> Tensor:
     for _ in range(draws):
         for parameter in twin.parameters():
             parameter.data = drawn(parameter.shape) / max(1, parameter[0].numel()) ** 0.5
-        x = drawn((1, network.shape.channels, *found.shape)).requires_grad_()
-        with torch.enable_grad():
-            maps = twin(x)[:, :, rows, columns]
-            (gradient,) = torch.autograd.grad((maps * drawn(maps.shape)).sum(), x)
+        x = drawn((1, twin.shape.channels, *found.shape)).requires_grad_()
+        maps = twin(x)[:, :, rows, columns]
+        (gradient,) = torch.autograd.grad((maps * drawn(maps.shape)).sum(), x)
         found |= (gradient[0] != 0).any(0).cpu()
     return found
 

@@ -56,6 +56,8 @@ class GatedPixelCNN(PixelNetwork):
         ConfigError: a size is out of range, or the data do not have what images are conditioned on.
     """
 
+    property_versions = {"blind_spot_percent": 1}
+
     def __init__(
         self,
         likelihood: Likelihood,
@@ -110,6 +112,12 @@ class GatedPixelCNN(PixelNetwork):
         self.head_groups = [colour_groups(head_width, colours), colour_groups(likelihood.maps, colours)]
         widths = [self.groups, *self.head_groups]
         self.head = nn.ModuleList(MaskedConv2d("B", into, out, (1, 1)) for into, out in itertools.pairwise(widths))
+
+    def properties(self) -> dict[str, float]:
+        """Share of earlier pixels within reach that cannot be seen; see blind_spot_percent."""
+        from reprise.models.gated_pixelcnn.blind_spot import blind_spot_percent
+
+        return {"blind_spot_percent": blind_spot_percent(self)}
 
     @property
     def spatial(self) -> bool:

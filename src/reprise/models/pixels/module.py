@@ -36,6 +36,7 @@ class PixelModel(pl.LightningModule):
         completions: test images whose lower half is drawn anew, three times each, when a run is evaluated.
         classify: when a run is evaluated, also classify by Bayes' rule, p(y | x) ~ p(x | y) / classes. The network must
             be conditioned on the class; costs one pass a class.
+        properties: when a run is evaluated, also record what the network says of itself, see PixelNetwork.properties.
 
     Raises:
         ConfigError: a number is out of range, or the network cannot classify.
@@ -52,6 +53,7 @@ class PixelModel(pl.LightningModule):
         test_samples: int = 64,
         completions: int = 8,
         classify: bool = False,
+        properties: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (
@@ -75,6 +77,7 @@ class PixelModel(pl.LightningModule):
         self.initial_batch = initial_batch
         self.counts = {"val": samples, "test": test_samples, "completions": completions}
         self.classify = classify
+        self.properties = properties
         self.val_nll, self.val_bpd = NegativeLogLikelihood(), BitsPerDim(self.shape)
         # lists, in the order of _GROUPS: what a rank did not see is reduced all the same
         self.test_nll = nn.ModuleList(NegativeLogLikelihood() for _ in _GROUPS)
@@ -140,6 +143,8 @@ class PixelModel(pl.LightningModule):
             if not value.isnan():  # no example of that kind was asked for
                 self.log(name, value.float())
             metric.reset()
+        for name, number in (self.network.properties() if self.properties else {}).items():
+            self.log(f"test/{name}", number)
         self.samples = self._grids("test") + self._completed()
 
     def configure_optimizers(self) -> Any:
@@ -157,6 +162,7 @@ class PixelModel(pl.LightningModule):
         versions = {"val/nll": NegativeLogLikelihood.version, "val/bpd": BitsPerDim.version}
         for prefix in _GROUPS:
             versions |= {f"{prefix}/nll": NegativeLogLikelihood.version, f"{prefix}/bpd": BitsPerDim.version}
+        versions |= {f"test/{name}": version for name, version in self.network.property_versions.items()}
         return versions | {
             "test/marginal_bpd": BitsPerDim.version,
             "test/classifier_accuracy": BayesClassifierAccuracy.version,

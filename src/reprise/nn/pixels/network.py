@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -70,9 +70,11 @@ class PixelNetwork(nn.Module, ABC):
 
     Attributes:
         conditions_on: what of an example `condition` uses.
+        property_versions: names of what `properties` returns, with their protocol versions.
     """
 
     conditions_on: Literal["nothing", "label", "image"] = "nothing"
+    property_versions: ClassVar[dict[str, int]] = {}
 
     def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
@@ -154,3 +156,7 @@ class PixelNetwork(nn.Module, ABC):
     @torch.no_grad()
     def initialise(self, image: Tensor, label: Tensor | None = None) -> None:
         """Set initial weights from a batch of data (B, C, H, W); most networks need none."""
+
+    def properties(self) -> dict[str, float]:
+        """What a paper states of the network itself, apart from any data; nothing here."""
+        return {}
