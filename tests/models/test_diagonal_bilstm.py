@@ -238,6 +238,14 @@ def test_keeps_its_states_in_full_precision_under_autocast() -> None:
     torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.0)
 
 
+def test_learns_after_it_measured_in_inference_mode() -> None:
+    # where pixels lie is worked out once for each side: on the first pass, which may be a validation
+    network = DiagonalBiLSTM(Bernoulli(ImageShape(1, 9, 2)), hidden=4, layers=1, head_width=4)
+    with torch.inference_mode():
+        network.log_prob(torch.zeros(1, 1, 9, 9, dtype=torch.uint8))
+    check_gradients(network)
+
+
 def parameters(h: int, layers: int, side: int, head: int, channels: int, maps: int) -> int:
     layer = 2 * h * 8 * h + 8 * h + 2 * (2 * h * 4 * h) + h * 2 * h + 2 * h
     initial = 2 * 2 * side * h

@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import tests.models.pixels
-from reprise.config.errors import ConfigError
+from reprise.config.errors import ConfigError, DataError
 from reprise.models.gated_pixelcnn.blind_spot import blind_spot_percent, reach, seen
+from reprise.models.gated_pixelcnn.layer import GatedLayer, HorizontalConv2d, Stacks, VerticalConv2d
 from reprise.models.gated_pixelcnn.network import GatedPixelCNN
+from reprise.models.pixels.bayes import log_joint
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.categorical import Bernoulli, Categorical
+from reprise.nn.pixels.mixture import LogisticMixture
 from tests.models.pixels import (
     check_cached_sampling,
     check_gradients,
@@ -143,8 +147,12 @@ def test_cached_sampling_draws_what_full_passes_draw(switches: dict[str, Any]) -
         assert fixed_storage(network, condition_for(network, 2))
 
 
-def test_cached_sampling_of_a_bernoulli_likelihood() -> None:
+def test_cached_sampling_of_other_likelihoods() -> None:
     check_cached_sampling(randomised(GatedPixelCNN(Bernoulli(BINARY), hidden=5, layers=2, head_width=4)))
+    # whole pixels, without colour masks
+    whole = randomised(GatedPixelCNN(LogisticMixture(RGB, 2), hidden=5, layers=2, head_width=4))
+    check_cached_sampling(whole)
+    assert not (dependence(whole, seeds=1) & ~earlier(whole)).any()
 
 
 @pytest.mark.parametrize("switches", SWITCHES)
@@ -154,3 +162,137 @@ def test_gradients_are_finite_and_reach_everything(switches: dict[str, Any]) -> 
     # nothing is built that the output does not use
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def literal_layer(layer: GatedLayer, v: Tensor, u: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """The paper's Figure 2 in a few lines, pixel by pixel."""
+    assert layer.vertical is not None and layer.link is not None and layer.residual is not None
+    assert layer.vertical_condition is not None and layer.horizontal_condition is not None
+    assert layer.vertical.bias is not None and layer.horizontal.bias is not None
+    p, reach = len(layer.groups), layer.kernel // 2
+    side = v.shape[-1]
+    vertical, horizontal = layer.vertical.weight, layer.horizontal.masked
+    V = torch.zeros(1, 2 * p, side, side, dtype=v.dtype)
+    U = torch.zeros_like(V)
+    padded_v, padded_u = F.pad(v, (reach,) * 4), F.pad(u, (reach,) * 4)
+    for r in range(side):
+        for c in range(side):
+            rows = padded_v[0, :, r : r + reach + 1, c : c + 2 * reach + 1]
+            V[0, :, r, c] = (vertical * rows).sum((1, 2, 3)) + layer.vertical.bias
+            left = padded_u[0, :, r + reach, c : c + reach + 1]
+            U[0, :, r, c] = (horizontal[:, :, 0] * left).sum((1, 2)) + layer.horizontal.bias
+            if r:
+                U[0, :, r, c] += layer.link.weight[:, :, 0, 0] @ V[0, :, r - 1, c]
+    V = V + torch.einsum("oi,birc->borc", layer.vertical_condition.weight[:, :, 0, 0], h)
+    U = U + torch.einsum("oi,birc->borc", layer.horizontal_condition.weight[:, :, 0, 0], h)
+    gated = torch.tanh(U[:, :p]) * torch.sigmoid(U[:, p:])
+    residual = torch.einsum("oi,birc->borc", layer.residual.masked[:, :, 0, 0], gated)
+    residual = residual + (0 if layer.residual.bias is None else layer.residual.bias[None, :, None, None])
+    return torch.tanh(V[:, :p]) * torch.sigmoid(V[:, p:]), residual if layer.first else u + residual
+
+
+@pytest.mark.parametrize("conditioning", ["class", "spatial"])
+@pytest.mark.parametrize("k", [0, 1])
+def test_a_layer_is_the_papers(conditioning: str, k: int) -> None:
+    # link before the vertical gate and a row down; h in both halves of both gates; residual in one stack, not at first
+    network = randomised(make(conditioning=conditioning))
+    layer: GatedLayer = network.layers[k]  # type: ignore[assignment]
+    generator = torch.Generator().manual_seed(0)
+    v, u = (torch.randn(1, 7 if k else 3, 5, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    h = network.spread(condition_for(network, 1))
+    assert h is not None
+    with torch.no_grad():
+        got_v, got_u, _ = layer(v, u, h)
+        expected_v, expected_u = literal_layer(layer, v, u, h)
+    assert torch.allclose(got_v, expected_v, atol=1e-12) and torch.allclose(got_u, expected_u, atol=1e-12)
+
+
+@pytest.mark.parametrize("conditioning", ["class", "spatial"])
+def test_classes_change_every_pixel(conditioning: str) -> None:
+    network = randomised(make(conditioning=conditioning))
+    x = torch.zeros(3, 3, 5, 5, dtype=torch.float64)
+    maps = network(x, condition_for(network, 3))
+    assert (maps[0] != maps[1]).any(0).all() and (maps[1] != maps[2]).any(0).all()
+
+
+def test_likelihoods_of_all_classes_at_once_are_those_one_by_one() -> None:
+    network = randomised(make(conditioning="class"))
+    image = random_image(network, 4)
+    with torch.no_grad():
+        one_by_one = torch.stack([network.log_prob(image, torch.full((4,), k)) for k in range(3)], 1)
+        expanded = network.log_prob(image.repeat_interleave(3, 0), torch.arange(3).repeat(4)).reshape(4, 3)
+        joint = log_joint(network, image)
+    assert torch.allclose(expanded, one_by_one)
+    # what a class tells of an image is at most the label's entropy: p(x | y) <= K p(x)
+    marginal = joint.logsumexp(1)
+    assert torch.allclose(joint, one_by_one - torch.tensor(3.0).log())
+    assert (one_by_one.amax(1) <= marginal + torch.tensor(3.0).log() + 1e-9).all()
+    assert (one_by_one.std(1) > 0).all()
+
+
+def test_one_hot_classes_are_a_bias() -> None:
+    # the same network given its class as a vector
+    by_class = randomised(make(conditioning="class"))
+    by_vector = randomised(make(conditioning="embedding", embedding=3))
+    by_vector.load_state_dict(by_class.state_dict())
+    image, label = random_image(by_class, 3), torch.tensor([2, 0, 1])
+    assert torch.equal(by_class.log_prob(image, label), by_vector.log_prob(image, torch.eye(3)[label]))
+
+
+def test_has_the_parameters_that_follow_from_the_paper() -> None:
+    def body(stacks: Stacks) -> int:
+        with torch.device("meta"):
+            network = GatedPixelCNN(
+                Categorical(ImageShape(3, 32)), 384, 20, 5, head_width=1024, stacks=stacks, skip=False
+            )
+        return sum(p.numel() for layer in list(network.layers)[1:] for p in layer.parameters() if p.ndim > 1)
+
+    p = 384
+    # 3x5 and 1x3 kernels from p to 2p, the link from 2p to 2p, the residual from p to p: 121 M
+    assert body("two") == 20 * (15 * p * 2 * p + 3 * p * 2 * p + 4 * p * p + p * p) == pytest.approx(121e6, rel=0.005)
+    assert body("one") == 20 * (25 * p * 2 * p + p * p)
+
+
+def test_relu_has_half_the_maps_before_it() -> None:
+    gate, relu = make(), make(activation="relu")
+    for network, maps in ((gate, 14), (relu, 7)):
+        convolutions = [m for m in network.modules() if isinstance(m, HorizontalConv2d | VerticalConv2d)]
+        assert [m.out_channels for m in convolutions] == [maps] * 6
+
+
+def test_says_what_is_wrong() -> None:
+    plain = ImageShape(1, 5, 4)
+    cases: list[tuple[ImageShape, dict[str, Any], str]] = [
+        (RGB, {"hidden": 2}, r"hidden is 2\. Expected 3 or more"),
+        (RGB, {"layers": 0}, r"layers is 0\. Expected 1 or more"),
+        (RGB, {"first_kernel": 4}, "Expected an odd number"),
+        (RGB, {"kernel": 1}, "Expected an odd number from 3 on"),
+        (RGB, {"stacks": "one", "vertical_residual": True}, "stacks=two"),
+        (plain, {"conditioning": "class"}, "these data have none"),
+        (plain, {"conditioning": "spatial"}, "these data have none"),
+        (RGB, {"conditioning": "embedding"}, "Expected the size of the vectors"),
+        (RGB, {"embedding": 3}, "Expected network.embedding=0"),
+    ]
+    for shape, switches, message in cases:
+        with pytest.raises(ConfigError, match=message):
+            make(shape, **switches)
+
+
+def test_says_what_is_wrong_with_labels() -> None:
+    network = make(conditioning="class")
+    image = random_image(network, 2)
+    with pytest.raises(ConfigError, match=r"no labels were given.*network\.conditioning=none"):
+        network.log_prob(image)
+    for label in (torch.tensor([0, 3]), torch.tensor([-1, 0])):
+        with pytest.raises(DataError, match="Expected 0 to 2"):
+            network.log_prob(image, label)
+    with pytest.raises(DataError, match=r"Expected whole numbers \(B,\)"):
+        network.log_prob(image, torch.eye(3)[:2])
+    with pytest.raises(ConfigError, match=r"network\.condition\(image, label\)"):
+        network(torch.zeros(2, 3, 5, 5))
+    vectors = make(conditioning="embedding", embedding=2)
+    with pytest.raises(ConfigError, match="in place of labels"):
+        vectors.log_prob(image)
+    with pytest.raises(DataError, match=r"Expected \(B, 2\)"):
+        vectors.log_prob(image, torch.tensor([0, 1]))
+    assert (network.conditions_on, vectors.conditions_on, make().conditions_on) == ("label", "nothing", "nothing")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from reprise.config.errors import ConfigError
-from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, concat_elu, down
+from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, concat_elu, down, dropped
 from reprise.models.pixelcnn_pp.network import PixelCNNPP
 from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, NormedUpsampling, fitted_to_data
 from reprise.nn.images import ImageShape
@@ -172,6 +172,19 @@ def test_gate_is_linear_times_sigmoid() -> None:
     assert y.flatten().tolist() == [2.5, -2.5]  # 5 sigmoid(0); a tanh would be bounded by 1
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+def test_dropout_keeps_the_mean(share: float) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(7, 3, 101, 101)
+    y = dropped(x, share)
+    kept = y > 0
+    assert abs(1 - kept.float().mean() - share) < 4e-3
+    assert torch.allclose(y[kept], torch.tensor(1 / (1 - share)))
+    # neighbours, which share a draw, are independent
+    both = (kept.flatten()[:-1] & kept.flatten()[1:]).float().mean()
+    assert abs(both - (1 - share) ** 2) < 6e-3
+
+
 def test_dropout_drops_single_activations_not_maps() -> None:
     torch.manual_seed(0)
     network = made(GREY, dropout=0.5).train()
@@ -258,8 +271,8 @@ def test_initialise_keeps_the_length_of_a_constant_map() -> None:
 
 def test_works_without_initialisation() -> None:
     network = made(RGB)
-    norms = [m.weight.flatten(1).norm(dim=1) for m in network.modules() if isinstance(m, NormedConv2d)]
-    assert {round(float(n), 5) for norm in norms for n in norm} == {0.1, 1.0}
+    norms = [m.weight.detach().flatten(1).norm(dim=1) for m in network.modules() if isinstance(m, NormedConv2d)]
+    assert {round(float(n), 5) for norm in norms for n in norm.detach()} == {0.1, 1.0}
     assert network.log_prob(random_image(network, 2)).isfinite().all()
 
 

@@ -11,7 +11,8 @@ usage: reprise check [key=value ...]
 
 Composes and checks a config without building anything: keys, types, choices, mandatory values, targets.
 --papers checks the figures and claims in conf/paper: sources, tolerances, experiments, measures.
---all does it for every model, every arch of it, every experiment, every search space of conf/sweep, and the papers.
+--all does it for every model, every arch and budget of it, every experiment, every search space of conf/sweep, and the
+papers.
 """
 
 
@@ -70,7 +71,12 @@ def _check_all(extra: list[str]) -> int:
     commands += [[f"model={group_choices('model')[0]}", f"trainer={t}"] for t in group_choices("trainer")]
     commands += [[f"model={group_choices('model')[0]}", f"logger={x}"] for x in group_choices("logger")]
     commands += [[f"model={group_choices('model')[0]}", f"callbacks={c}"] for c in group_choices("callbacks")]
-    commands += [[f"model={m}", f"budget={b}"] for m in group_choices("model") for b in group_choices("budget")]
+    commands += [
+        [f"model={m}", f"budget={b}"]
+        for m in group_choices("model")
+        for b in group_choices("budget")
+        if b.rpartition("/")[0] in ("", m)  # conf/budget/MODEL is for that model
+    ]
     commands += [[f"experiment={e}"] for e in group_choices("experiment")]
     failures = 0
     for command in commands:

@@ -20,6 +20,11 @@ def example_rng(seed: int, stream: str, position: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(stream.encode()), position])
 
 
+def rank_seed(seed: int, rank: int) -> int:
+    """Seed of a rank's own global generators, of which dropout draws."""
+    return int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
 class ExampleDraws:
     """Draws for a batch of examples, one generator each, in float32 on the CPU.
 

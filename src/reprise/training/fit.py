@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from filelock import FileLock, Timeout
 
 from reprise.config.check import trust
@@ -22,6 +23,7 @@ from reprise.config.errors import Interrupted, Pruned, RunError, UserError
 from reprise.config.protocol import deviations as deviations_of
 from reprise.config.protocol import digest
 from reprise.data.stream import divide_batch
+from reprise.nn.randomness import rank_seed
 from reprise.tracking import directory as directories
 from reprise.tracking import provenance
 from reprise.tracking.abandoned import LOCK
@@ -291,6 +293,8 @@ def fit_process(
             _note_sources(run.record)
         trainer.callbacks.insert(0, _Books(run, loggers))  # type: ignore[attr-defined]
         pl.seed_everything(run.values["seed"], workers=True, verbose=False)  # whatever building has drawn
+        if trainer.global_rank:  # dropout of one process must not repeat that of another
+            torch.manual_seed(rank_seed(run.values["seed"], trainer.global_rank))
         with ending_together(trainer.strategy, lambda error: _note_death(run, error)):
             trainer.fit(module, datamodule=datamodule, ckpt_path=checkpoint, weights_only=True)
 

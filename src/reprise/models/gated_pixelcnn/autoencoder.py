@@ -106,9 +106,18 @@ class PixelAutoencoder(GatedPixelCNN):
         self.conditions_on = "image"
 
     def condition(self, image: Tensor, label: Tensor | None) -> Tensor:
-        """The code h(x), (B, m), of whole-numbered images (B, C, H, W); labels are not looked at."""
-        x = self.likelihood.scale(image).to(self.encoder.linear.weight.dtype)
-        return self.encoder(x)  # type: ignore[no-any-return]
+        """The scaled images themselves, (B, C, H, W): `forward` and `cache` encode them, or take codes (B, m)."""
+        return self.likelihood.scale(image).to(next(self.parameters()).dtype)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Codes h(x), (B, m), of whole-numbered images (B, C, H, W)."""
+        return self.encoder(self.condition(image, None))  # type: ignore[no-any-return]
+
+    def spread(self, condition: Tensor | None) -> Tensor | None:
+        """See GatedPixelCNN.spread; condition as `condition` returns it, or codes (B, m)."""
+        # encoded here and not in `condition`, so that it is part of `forward`: a sharded network gathers weights there
+        images = condition is not None and condition.ndim == 4
+        return super().spread(self.encoder(condition) if images else condition)
 
 
 class DeconvolutionAutoencoder(nn.Module):

@@ -41,44 +41,48 @@ class LayerCache:
     def __init__(
         self, layer: GatedLayer, batch: int, side: int, colours: int, gates: Tensor, canvas: Tensor | None
     ) -> None:
-        weight, bias = layer.horizontal.masked, layer.horizontal.bias
+        weight = layer.horizontal.masked
         self.activation, self.first = layer.activation, layer.first
         self.vertical_residual = layer.vertical_residual
         self.reach = reach = layer.kernel // 2
-        self.order = torch.argsort(layer.before, stable=True).to(weight.device)
-        self.bias = None if bias is None else bias[self.order]
+        order = torch.argsort(layer.before, stable=True)
+        bias = layer.horizontal.get_parameter("bias")[order]
         # 1. the rows above, and what they give to the maps before the gate
         self.link: Tensor | None = None
-        self.above_bias: Tensor | None = None
         if layer.vertical is not None and layer.link is not None:
-            self.above_weight, self.above_bias = layer.vertical.weight, layer.vertical.bias
-            self.link = layer.link.weight[self.order, :, 0, 0]
+            above_weight: Tensor = layer.vertical.weight
+            self.above_bias: Tensor = layer.vertical.get_parameter("bias")
+            self.link, self.bias = layer.link.weight[order, :, 0, 0], bias
         else:
-            self.above_weight = weight[self.order, :, :reach]
+            above_weight, self.above_bias = weight[order, :, :reach], bias
             weight = weight[:, :, reach:, : reach + 1]
-        self.base = weight.new_zeros(side, batch, len(self.order))
-        before, after = (Pixel(0, g, colours, weight).slices for g in (layer.before[self.order.cpu()], layer.groups))
+        self.above_weight = above_weight.permute(2, 3, 1, 0).flatten(0, 2)
+        self.base = weight.new_zeros(side, batch, len(order))
+        before, after = (Pixel(0, g, colours, weight).slices for g in (layer.before[order], layer.groups))
         self.bases = [[column[:, part] for part in before] for column in self.base]
         # 2. the conditions
-        projections = (layer.vertical_condition, layer.horizontal_condition)
-        self.above_condition = None if projections[0] is None else projections[0].weight[:, :, 0, 0]
-        self.condition = None if projections[1] is None else projections[1].weight[self.order, :, 0, 0]
-        # 3. the present row: windows of columns c - k // 2 ... c
+        vertical, horizontal = layer.vertical_condition, layer.horizontal_condition
+        self.above_condition = None if vertical is None else vertical.weight[:, :, 0, 0]
+        self.condition = None if horizontal is None else horizontal.weight[order, :, 0, 0]
+        # 3. the rows that lie in memory, and windows of columns c - k // 2 ... c of the present one
         self.present: Tensor | None = None
         self.slots: list[list[Tensor]] = []
         if canvas is not None:
-            self.above = canvas[:, :, :-1]
+            self.above = canvas[:, :, :-1].permute(0, 2, 3, 1)
             self.windows = [canvas[:, :, -1, c : c + reach + 1] for c in range(side)]
             flat = weight[:, :, 0].flatten(1)
         else:
-            width, wide = weight.shape[1], side + 2 * reach
-            self.present = weight.new_zeros(batch, 1 if self.link is not None else reach + 1, wide, width)
-            above = weight.new_zeros(batch, width, reach + 1, wide)
-            self.above = above if self.link is not None else self.present[:, :-1].permute(0, 3, 1, 2)
-            row = self.present[:, -1]
+            wide, width = side + 2 * reach, weight.shape[1]
+            if self.link is None:
+                self.present = weight.new_zeros(batch, reach + 1, wide, width)
+                self.above, row = self.present[:, :-1], self.present[:, -1]
+            else:
+                self.above = weight.new_zeros(batch, reach + 1, wide, width)
+                row = weight.new_zeros(batch, wide, width)
             self.windows = [row[:, c : c + reach + 1].flatten(1) for c in range(side)]
             self.slots = [[row[:, reach + c, part] for part in after] for c in range(side)]
             flat = weight[:, :, 0].transpose(1, 2).flatten(1)
+        self.above_windows = self.above.unfold(2, 2 * reach + 1, 1).permute(2, 0, 1, 4, 3)  # (W, B, rows, k, I)
         self.weights = [flat[layer.before.to(flat.device) == g].t() for g in range(colours)]
         # 4. the output
         self.gates = gates
@@ -99,26 +103,28 @@ class LayerCache:
             h: likewise of the row that begins.
 
         Returns:
-            v_{k+1} of the row above, (B, p, W), for the next layer to `push`; None where there is one stack.
+            v_{k+1} of the row above, (W, B, p), for the next layer to `push`; None where there is one stack.
         """
-        if self.link is None and self.present is not None:
+        if self.present is not None:
             self.present[:, :-1] = self.present[:, 1:].clone()
-        V = F.conv2d(self.above, self.above_weight, self.above_bias)[:, :, 0]
-        U = V.permute(2, 0, 1)
-        U = U if self.link is None else F.linear(U, self.link) * started
-        U = U if self.bias is None else U + self.bias
+        # a matrix product of windows: on a CPU faster than a convolution that gives a single row
+        V = torch.addmm(self.above_bias, self.above_windows.flatten(2).flatten(0, 1), self.above_weight)
+        V = V.unflatten(0, self.base.shape[:2])
+        U = V if self.link is None else F.linear(V, self.link) * started + self.bias
         self.base.copy_(U if self.condition is None or h is None else U + F.linear(h, self.condition))
         if self.link is None:
             return None
         if self.above_condition is not None and h_above is not None:
-            V = V + F.linear(h_above, self.above_condition).permute(1, 2, 0)
-        v = self.activation(V)
-        return (v + self.above[:, :, -1, self.reach : -self.reach] if self.vertical_residual else v) * started
+            V = V + F.linear(h_above, self.above_condition)
+        v = self.activation(V.flatten(0, 1)).unflatten(0, V.shape[:2])
+        if self.vertical_residual:
+            v = v + self.above[:, -1, self.reach : -self.reach].transpose(0, 1)
+        return v * started
 
     def push(self, v: Tensor) -> None:
-        """Take v_k (B, p, W) of the row above as the last of the rows above."""
-        self.above[:, :, :-1] = self.above[:, :, 1:].clone()
-        self.above[:, :, -1, self.reach : -self.reach] = v
+        """Take v_k (W, B, p) of the row above as the last of the rows above."""
+        self.above[:, :-1] = self.above[:, 1:].clone()
+        self.above[:, -1, self.reach : -self.reach] = v.transpose(0, 1)
 
     def step(self, column: int, group: int, slot: Tensor | None) -> None:
         """Compute one colour's maps at one pixel, and put u_{k+1} into the next layer's slot."""
@@ -129,7 +135,7 @@ class LayerCache:
             torch.addmm(base, window, weight, out=U)
             torch.mul(f.tanh_(), g.sigmoid_(), out=self.parts[group])
         else:
-            self.parts[group].copy_(self.activation(torch.addmm(base, window, weight)))
+            self.activation(torch.addmm(base, window, weight), out=self.parts[group])
         if slot is not None and self.residual is not None:
             y = self.residual(self.gates, group)
             if self.first:

@@ -20,18 +20,23 @@ Activation = Literal["gate", "relu"]
 Stacks = Literal["two", "one"]
 
 
-def gate(maps: Tensor) -> Tensor:
-    """The gate tanh(f) * sigmoid(g), eq. (2): maps (B, 2p, ...), f in the first half, to (B, p, ...)."""
+def gate(maps: Tensor, out: Tensor | None = None) -> Tensor:
+    """The gate tanh(f) * sigmoid(g), eq. (2): maps (B, 2p, ...), f in the first half, to (B, p, ...), in `out`."""
     f, g = maps.chunk(2, 1)
-    return torch.tanh(f) * torch.sigmoid(g)
+    return torch.mul(torch.tanh(f), torch.sigmoid(g), out=out)
 
 
-def activation_of(name: Activation) -> tuple[Callable[[Tensor], Tensor], int]:
+def rectify(maps: Tensor, out: Tensor | None = None) -> Tensor:
+    """The ReLU of maps."""
+    return torch.clamp_min(maps, 0, out=out)
+
+
+def activation_of(name: Activation) -> tuple[Callable[..., Tensor], int]:
     """The activation, and how many maps it takes for each that it gives.
 
     relu is not in the paper: it is there to tell apart what the gate brings and what the two stacks bring.
     """
-    return (gate, 2) if name == "gate" else (F.relu, 1)
+    return (gate, 2) if name == "gate" else (rectify, 1)
 
 
 class VerticalConv2d(nn.Conv2d):

@@ -65,6 +65,8 @@ class TwoStreams(PixelNetwork):
                 "(data.shape.classes above 0), or network.class_conditional=false."
             )
         self.classes = self.shape.classes if class_conditional else 0
+        self.conditions_on = "label" if class_conditional else "nothing"
+        self.conditions_on = "label" if class_conditional else "nothing"
         self.head = NormedConv2d(filters, likelihood.maps)
 
     def condition(self, image: Tensor, label: Tensor | None) -> Tensor | None:

@@ -108,5 +108,8 @@ class Progress(ProgressBar):
         if self._bar is not None:
             self._bar.update(self._task, completed=step, note=note)
             return
-        left = f"  {(total - step) / rate:.0f} s left" if total and rate > 0 else ""
+        limits = [(total - step) / rate] if total and rate > 0 else []
+        if self.control.max_seconds is not None:
+            limits.append(max(0.0, self.control.max_seconds - self.control.seconds()))
+        left = f"  {min(limits):.0f} s left" if limits else ""
         print(f"step {step}/{total or '?'}  {note}{left}", file=sys.stderr, flush=True)
