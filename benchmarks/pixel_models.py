@@ -20,7 +20,7 @@ IMAGES = {"28x28 binary": ("binarized_mnist", 28), "32x32 RGB": ("cifar10", 32)}
 
 
 def network(model: str, data: str = "binarized_mnist", side: int = 28, *overrides: str) -> PixelNetwork:
-    """A network with new weights, on the GPU where there is one; training mode as it comes.
+    """A network with new weights, on the GPU where there is one; in training mode.
 
     Args:
         model: a key of ARCHS.

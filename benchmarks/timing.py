@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from reprise.config.compose import compose_config
 from reprise.training.trainer import build_module
 
 
-def in_turns(alternatives: dict[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
+def in_turns(alternatives: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
     """Median seconds of each alternative over `rounds` interleaved calls."""
     taken: dict[str, list[float]] = {name: [] for name in alternatives}
     for i in range(warmup + rounds):
