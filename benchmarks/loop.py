@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.timing import table, wavegrad
+from benchmarks.timing import module_of, table
 from reprise.config.compose import compose_config
 from reprise.tracking.metrics_log import read_metrics
 from reprise.training import fit
@@ -21,7 +21,7 @@ STEPS = 60
 
 def bare(values: dict[str, Any], arch: str) -> float:
     """Seconds per step of a plain loop: data, loss, backward, clipping, optimiser."""
-    module = wavegrad(arch)
+    module = module_of("model=wavegrad", f"arch=wavegrad/{arch}")
     datamodule = build_datamodule(values)
     datamodule.prepare_data()
     datamodule.setup("fit")

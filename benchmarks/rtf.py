@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from benchmarks.timing import table, wavegrad
+from benchmarks.timing import module_of, table
 from reprise.training.trainer import prepare_process
 from reprise.training.world import plan_world
 
@@ -17,7 +17,7 @@ def run() -> None:
     prepare_process(plan_world({"accelerator": "auto", "devices": 1}))
     rows = []
     for arch, length in SECONDS.items():
-        module = wavegrad(arch).eval()
+        module = module_of("model=wavegrad", f"arch=wavegrad/{arch}").eval()
         frames = int(length * 22050 / 300)
         mel = [torch.zeros(128, frames)]
         row = [arch]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
 from reprise.config.compose import compose_config
-from reprise.models.wavegrad.module import WaveGrad
 from reprise.training.trainer import build_module
 
 
-def in_turns(alternatives: dict[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
+def in_turns(alternatives: Mapping[str, Callable[[], object]], rounds: int, warmup: int = 2) -> dict[str, float]:
     """Median seconds of each alternative over `rounds` interleaved calls."""
     taken: dict[str, list[float]] = {name: [] for name in alternatives}
     for i in range(warmup + rounds):
@@ -27,11 +27,10 @@ def in_turns(alternatives: dict[str, Callable[[], object]], rounds: int, warmup:
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def wavegrad(arch: str, *overrides: str) -> WaveGrad:
+def module_of(*overrides: str) -> Any:
+    """The LightningModule of a configuration, such as `module_of("model=wavegrad", "arch=wavegrad/tiny")`."""
     torch.manual_seed(0)
-    module = build_module(compose_config(["model=wavegrad", f"arch=wavegrad/{arch}", *overrides]).values)
-    assert isinstance(module, WaveGrad)
-    return module
+    return build_module(compose_config(list(overrides)).values)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.timing import in_turns, table, wavegrad
+from benchmarks.timing import in_turns, module_of, table
 from reprise.training.trainer import prepare_process
 from reprise.training.world import plan_world
 
@@ -94,8 +94,8 @@ def run() -> None:
     networks = {
         arch: {
             "wavegrad": theirs(model, WIDTHS[arch]),
-            "reprise": wavegrad(arch).network,
-            "same layers": wavegrad(arch, *same).network,
+            "reprise": module_of("model=wavegrad", f"arch=wavegrad/{arch}").network,
+            "same layers": module_of("model=wavegrad", f"arch=wavegrad/{arch}", *same).network,
         }
         for arch, _ in CASES
     }

@@ -273,7 +273,7 @@ def test_initialise_keeps_the_length_of_a_constant_map() -> None:
 def test_works_without_initialisation() -> None:
     network = made(RGB)
     norms = [m.weight.detach().flatten(1).norm(dim=1) for m in network.modules() if isinstance(m, NormedConv2d)]
-    assert {round(float(n), 5) for norm in norms for n in norm} == {0.1, 1.0}
+    assert {round(float(n), 5) for norm in norms for n in norm.detach()} == {0.1, 1.0}
     assert network.log_prob(random_image(network, 2)).isfinite().all()
 
 
