@@ -185,7 +185,7 @@ class PixelRNNCache(RowCache):
         self.shown = Pixel(batch, network.groups, colours, like)
         # views of what lies still, made once: slicing costs as much as the arithmetic of a small pixel
         columns = range(self.shape.side)
-        self.aboves = [[above[:, part] for part in self.shown.slices] for above in self.above]
+        self.from_above = [[above[:, part] for part in self.shown.slices] for above in self.above]
         self.windows = [self.x[:, :, -1, c : c + self.reach + 1] for c in columns]
         # the row is a tensor, not a number, so that a recorded program can look up the biases of each row
         self.row = torch.zeros(1, dtype=torch.long, device=like.device)
@@ -205,21 +205,24 @@ class PixelRNNCache(RowCache):
     def predict(self, phase: int, column: int, stage: int) -> Tensor:
         """See RowCache.predict."""
         window = self.windows[column].flatten(1)
-        pixel = self.pixels[0]
-        v = pixel.put(stage, torch.addmm(self.aboves[column][stage], window, self.first[stage]))
-        shown: Tensor | None = None
+        v = self.pixels[0]
+        torch.addmm(self.from_above[column][stage], window, self.first[stage], out=v.parts[stage])
         for k, layer in enumerate(self.layers):
-            y = layer.step(column, stage, v)
-            y = pixel.part(stage, v) + y if self.residual else y
-            pixel = self.pixels[k + 1]
-            v = pixel.put(stage, y)
+            y = layer.step(column, stage, v.maps)
+            before, v = v.parts[stage], self.pixels[k + 1]
+            if self.residual:
+                torch.add(before, y, out=v.parts[stage])
+            else:
+                v.parts[stage].copy_(y)
             if self.skips:
-                seen = self.skips[k](v, stage)
-                shown = seen if shown is None else shown + seen
-        v = v if shown is None else self.shown.put(stage, shown)
+                seen = self.skips[k](v.maps, stage)
+                shown = self.shown.parts[stage]
+                torch.add(shown, seen, out=shown) if k else shown.copy_(seen)
+        v = self.shown if self.skips else v
         for linear, pixel in zip(self.head, self.head_pixels, strict=True):
-            v = pixel.put(stage, linear(F.relu(v), stage))
-        return v
+            linear(F.relu(v.maps), stage, out=pixel.parts[stage])
+            v = pixel
+        return v.maps
 
 
 def _one_by_one(convolution: MaskedConv2d, out: Tensor, colours: int) -> StagedLinear:
