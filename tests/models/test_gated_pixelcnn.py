@@ -281,12 +281,12 @@ def test_says_what_is_wrong() -> None:
 def test_says_what_is_wrong_with_labels() -> None:
     network = make(conditioning="class")
     image = random_image(network, 2)
-    with pytest.raises(ConfigError, match=r"no labels were given.*network\.conditioning=none"):
+    with pytest.raises(ConfigError, match="no labels were given"):
         network.log_prob(image)
     for label in (torch.tensor([0, 3]), torch.tensor([-1, 0])):
         with pytest.raises(DataError, match="Expected 0 to 2"):
             network.log_prob(image, label)
-    with pytest.raises(DataError, match=r"Expected whole numbers \(B,\)"):
+    with pytest.raises(DataError, match=r"Expected whole numbers \(2,\)"):
         network.log_prob(image, torch.eye(3)[:2])
     with pytest.raises(ConfigError, match=r"network\.condition\(image, label\)"):
         network(torch.zeros(2, 3, 5, 5))

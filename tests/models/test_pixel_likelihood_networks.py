@@ -54,3 +54,23 @@ def test_cached_sampling_draws_what_full_passes_draw(make: type[Likelihood], cha
 @pytest.mark.parametrize("make", [*WHOLE, MCGSM])
 def test_gradients_reach_every_parameter(make: type[Likelihood]) -> None:
     check_gradients(PixelCNN(make(ImageShape(3, 5, 256)), hidden=6, layers=2, head_width=6))
+
+
+@pytest.mark.parametrize("kind", ["pixelcnn", "gated", "pp", "small"])
+def test_the_last_layer_keeps_full_precision_under_autocast(kind: str) -> None:
+    from reprise.models.gated_pixelcnn.network import GatedPixelCNN
+    from reprise.models.pixelcnn_pp.network import PixelCNNPP
+    from reprise.models.pixelcnn_pp.small import SmallField
+
+    torch.manual_seed(0)
+    likelihood = LogisticMixture(ImageShape(1, 8, 256), components=2)
+    network = {
+        "pixelcnn": lambda: PixelCNN(likelihood, hidden=4, layers=1, head_width=4),
+        "gated": lambda: GatedPixelCNN(likelihood, hidden=4, layers=1, head_width=4),
+        "pp": lambda: PixelCNNPP(likelihood, filters=4, resnets=1, levels_down=2, dropout=0.0),
+        "small": lambda: SmallField(likelihood, filters=4, dropout=0.0),
+    }[kind]()
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = network(torch.rand(2, 1, 8, 8) * 2 - 1)
+    assert maps.dtype == torch.float32
+    assert not torch.equal(maps, maps.bfloat16().float())  # computed so, not only called so

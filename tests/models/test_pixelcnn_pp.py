@@ -307,7 +307,7 @@ def test_wants_whole_pixels_and_labels() -> None:
     with pytest.raises(ConfigError, match="predicts whole pixels"):
         PixelCNNPP(Categorical(RGB), filters=4)
     network = made(GREY, class_conditional=True)
-    with pytest.raises(ConfigError, match="no labels are given"):
+    with pytest.raises(ConfigError, match="no labels were given"):
         network.log_prob(random_image(network))
 
 

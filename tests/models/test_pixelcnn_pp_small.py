@@ -70,6 +70,13 @@ def test_gradients_are_finite(blocks: str) -> None:
     check_gradients(network, torch.tensor([0, 1]))
 
 
+@pytest.mark.parametrize("blocks", BLOCKS)
+@pytest.mark.parametrize("resnets", [1, 2, 3])
+def test_every_weight_is_used(blocks: str, resnets: int) -> None:
+    """Else training on several processes waits for gradients that never come."""
+    check_gradients(made(blocks=blocks, resnets=resnets))
+
+
 def test_blocks_follow_every_other_layer() -> None:
     kinds = [[type(block).__name__ for block in made(blocks=blocks, resnets=3).body] for blocks in BLOCKS]
     assert [len(kind) for kind in kinds] == [3, 3 + 2 * 3, 3 + 2]
