@@ -151,6 +151,7 @@ class GatedCache(RowCache):
         super().__init__(network.shape, batch, reach + 1 + two, reach, reach, like)
         side = self.shape.side
         self.gates = like.new_zeros(batch, len(layers), len(groups))
+        self.shown = self.gates.flatten(1)  # the same storage, as the skips read it
         self.layers = [
             LayerCache(layer, batch, side, colours, self.gates[:, k], None if k else self.x)
             for k, layer in enumerate(layers)
@@ -192,7 +193,7 @@ class GatedCache(RowCache):
         for layer, slots in zip(self.layers, self.slots, strict=True):
             layer.step(column, stage, slots[column][stage])
         first, *pixels = self.pixels
-        y = self.top if self.skip is None else first.put(stage, self.skip(self.gates, stage))
+        y = self.top if self.skip is None else first.put(stage, self.skip(self.shown, stage))
         for linear, pixel in zip(self.head, pixels, strict=True):
             y = pixel.put(stage, linear(F.relu(y), stage))
         return y
