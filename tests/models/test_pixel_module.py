@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from reprise.config.errors import ConfigError
+from reprise.config.errors import ConfigError, DataError
 from reprise.models.pixelrnn.network import PixelRNNCache
 from reprise.models.pixelrnn.pixelcnn import PixelCNN
 from reprise.models.pixels.bayes import log_joint
@@ -65,6 +66,7 @@ def batch_of(count: int, group: int = 0) -> dict[str, Any]:
         "label": torch.arange(count) % 3,
         "position": torch.arange(count),
         "group": torch.full((count,), group),
+        "id": [f"digit-{i}" for i in range(count)],
     }
 
 
@@ -87,8 +89,7 @@ def test_test_measures_held_out_and_training_images_apart() -> None:
     found = logged(module)
     held_out, trained = batch_of(5), batch_of(3, group=1)
     trained["image"] = trained["image"].flip(3)
-    both = {k: torch.cat([held_out[k], trained[k]]) for k in held_out}
-    module.on_test_epoch_start()
+    both = {k: held_out[k] + trained[k] if k == "id" else torch.cat([held_out[k], trained[k]]) for k in held_out}
     module.test_step({k: v[:6] for k, v in both.items()}, 0)
     module.test_step({k: v[6:] for k, v in both.items()}, 1)
     module.on_test_epoch_end()
@@ -102,7 +103,6 @@ def test_test_measures_held_out_and_training_images_apart() -> None:
 def test_without_training_images_nothing_is_logged_of_them() -> None:
     module = plain(test_samples=0, completions=0)
     found = logged(module)
-    module.on_test_epoch_start()
     module.test_step(batch_of(4), 0)
     module.on_test_epoch_end()
     assert set(found) == {"test/nll", "test/bpd"}
@@ -112,7 +112,6 @@ def test_classifies_by_bayes_rule() -> None:
     module = by_class(classify=True, test_samples=0, completions=0)
     found = logged(module)
     batch = batch_of(6)
-    module.on_test_epoch_start()
     module.test_step(batch, 0)
     module.on_test_epoch_end()
     columns = [module.network.log_prob(batch["image"], torch.full((6,), k)) for k in range(3)]
@@ -125,7 +124,7 @@ def test_classifies_by_bayes_rule() -> None:
 
 
 def test_a_network_without_classes_cannot_classify() -> None:
-    with pytest.raises(ConfigError, match=r"model\.classify=true needs a network"):
+    with pytest.raises(ConfigError, match=r"model\.classify=true compares"):
         plain(classify=True)
 
 
@@ -162,11 +161,99 @@ def test_completions_follow_the_slow_reference() -> None:
 
 @pytest.mark.parametrize(
     ("known", "message"),
-    [(torch.ones(5, 5, dtype=torch.bool), "the mask is"), (torch.ones(6, 6), "of bool")],
+    [(torch.ones(5, 5, dtype=torch.bool), r"the mask is \(5, 5\)"), (torch.ones(6, 6), "of bool")],
 )
 def test_a_mask_of_another_form_is_refused(known: Tensor, message: str) -> None:
-    with pytest.raises((ValueError, RuntimeError), match=message if known.shape == (6, 6) else "expand|mask"):
+    with pytest.raises(ValueError, match=message):
         plain().complete(batch_of(2)["image"], known)
+
+
+def test_a_mask_that_keeps_some_colours_of_a_pixel_is_refused() -> None:
+    network = PixelCNN(Categorical(ImageShape(3, 6, 4)), hidden=3, layers=1, head_width=3)
+    known = torch.ones(1, 3, 6, 6, dtype=torch.bool)
+    known[0, 1, 2, 2] = False
+    with pytest.raises(ValueError, match="Expected whole pixels"):
+        PixelModel(network, ADAM, seed=0).complete(torch.zeros(1, 3, 6, 6, dtype=torch.uint8), known)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        torch.full((1, 1, 6, 6), 4, dtype=torch.uint8),
+        torch.zeros(1, 1, 6, 5, dtype=torch.uint8),
+        torch.zeros(1, 3, 6, 6, dtype=torch.uint8),
+        torch.zeros(1, 1, 6, 6),
+        torch.full((1, 1, 6, 6), -1),
+    ],
+)
+def test_what_is_no_image_of_the_shape_is_refused(image: Tensor) -> None:
+    module = plain()
+    with pytest.raises(DataError, match="Expected"):
+        module.log_prob(image)
+    with pytest.raises(DataError, match="Expected"):
+        module.sample([0], image=image)
+
+
+def test_nothing_is_kept_of_no_image() -> None:
+    with pytest.raises(ValueError, match="no image is given"):
+        plain().sample([0], known=torch.ones(1, 1, 6, 6, dtype=torch.bool))
+
+
+def test_an_auto_encoder_neither_completes_nor_samples_from_nothing() -> None:
+    from reprise.models.gated_pixelcnn.autoencoder import PixelAutoencoder
+
+    torch.manual_seed(0)
+    network = PixelAutoencoder(Categorical(SHAPE), bottleneck=3, encoder_width=4, hidden=3, layers=1, head_width=3)
+    module = with_data(PixelModel(network, ADAM, seed=0, completions=3), 4)
+    found = logged(module)
+    example = {"image": batch_of(1)["image"][0], "label": -1}
+    assert module.inputs_for() == "examples"
+    with pytest.raises(ConfigError, match="cannot complete"):
+        module.generate([example], complete="lower_half")
+    with pytest.raises(ValueError, match="no image is given"):
+        module.sample([0])
+    module.test_step(batch_of(4), 0)
+    module.on_test_epoch_end()
+    (shown,) = module.samples
+    assert isinstance(shown, ImageGrid) and shown.name == "reconstructions" and shown.columns == 4
+    assert set(found) == {"test/reconstruction_nll", "test/reconstruction_bpd"}  # no density, and not called so
+    assert set(found) <= set(module.metric_versions())
+    grid = module.overview([example], module.generate([example]))
+    assert isinstance(grid, ImageGrid) and grid.columns == 2
+
+
+def test_images_without_labels_are_not_taken_for_some_class() -> None:
+    module = by_class()
+    example = {"image": batch_of(1)["image"][0], "label": -1}
+    with pytest.raises(ConfigError, match="Say of which class"):
+        module.generate([example], complete="lower_half")
+    assert len(module.generate([example], complete="lower_half", label=2)) == 1
+
+
+def test_dequantisation_belongs_to_the_image() -> None:
+    from reprise.nn.pixels.mcgsm import MCGSM
+
+    torch.manual_seed(0)
+    likelihood = MCGSM(SHAPE, components=2, scales=2, features=4, quadratics=2)
+    module = PixelModel(PixelCNN(likelihood, hidden=4, layers=1, head_width=4), ADAM, seed=0)
+    batch = batch_of(5)
+    last = {k: v[3:] for k, v in batch.items()} | {"position": torch.arange(2)}
+    alone, together = module._measure_held_out(last), module._measure_held_out(batch)[3:]
+    assert torch.allclose(alone, together, atol=1e-4)
+    renamed = module._measure_held_out(last | {"id": ["a", "b"]})
+    assert not torch.allclose(alone, renamed, atol=1e-4)
+
+
+def test_draws_do_not_depend_on_autocast() -> None:
+    module = plain()
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = module.sample([0, 1, 2])
+    assert torch.equal(mixed, module.sample([0, 1, 2]))
+
+
+def test_a_network_without_initial_weights_from_data_is_told_apart() -> None:
+    with pytest.raises(ConfigError, match="PixelCNN has no initial weights"):
+        plain(initial_batch=16)
 
 
 def test_known_pixels() -> None:
@@ -178,10 +265,10 @@ def test_known_pixels() -> None:
         known_pixels("upper", 8)  # type: ignore[arg-type]
 
 
-def test_generate_takes_classes_in_turn_or_one() -> None:
+def test_generate_takes_one_class_or_those_that_follow_from_the_keys() -> None:
     module = by_class()
-    assert module._labels([None] * 5, None).tolist() == [0, 1, 2, 0, 1]  # type: ignore[union-attr]
-    assert module._labels([None] * 2, 2).tolist() == [2, 2]  # type: ignore[union-attr]
+    free = torch.stack(module.generate([None] * 4, keys=[3, 4, 5, 7]))
+    assert torch.equal(free, module.sample([3, 4, 5, 7], label=torch.tensor([0, 1, 2, 1])))
     made = module.generate([None] * 3, label=1)
     assert torch.equal(torch.stack(made), module.sample([0, 1, 2], label=torch.tensor([1, 1, 1])))
     assert not torch.equal(torch.stack(made), module.sample([0, 1, 2], label=torch.tensor([0, 0, 0])))
@@ -205,31 +292,46 @@ def test_overview_shows_originals_beside_completions() -> None:
     assert isinstance(free, ImageGrid) and len(free.images) == 2
 
 
+class Data:
+    """Test images, of which the last two were trained on."""
+
+    def __init__(self, count: int) -> None:
+        batch = batch_of(count)
+        self.items = [{"image": batch["image"][i], "label": int(batch["label"][i])} for i in range(count)]
+
+    def train_set(self) -> list[dict[str, Any]]:
+        return self.items
+
+    def eval_set(self, split: str) -> list[dict[str, Any]]:
+        return self.items
+
+    def held_out(self) -> int:
+        return len(self.items) - 2
+
+
+def with_data(module: PixelModel, count: int) -> PixelModel:
+    module._trainer = SimpleNamespace(datamodule=Data(count))  # type: ignore[assignment]
+    return module
+
+
 def test_samples_and_completions_are_kept_after_a_test() -> None:
-    module = plain(test_samples=5, completions=2)
+    module = with_data(plain(test_samples=5, completions=3), 4)
     logged(module)
-    module.on_test_epoch_start()
     module.test_step(batch_of(4), 0)
     module.on_test_epoch_end()
     samples, completions = module.samples
     assert isinstance(samples, ImageGrid) and len(samples.images) == 5
-    assert isinstance(completions, ImageGrid) and completions.images.shape[0] == 2 * 5
+    assert isinstance(completions, ImageGrid) and completions.images.shape[0] == 2 * 5  # held-out images only
+    truth = batch_of(4)["image"]
+    assert torch.equal(completions.images[5], truth[1])
+    assert torch.equal(completions.images[7], module.complete(truth[:2], known_pixels("lower_half", 6), 0)[1])
     assert samples.group != completions.group  # so that an evaluation that writes one of each group writes both
 
 
 def test_initial_batch_is_the_first_of_the_stream() -> None:
     module = by_class(initial_batch=3)
     batch = batch_of(8)
-
-    class Data:
-        def train_set(self) -> list[dict[str, Any]]:
-            return [{"image": batch["image"][i], "label": int(batch["label"][i])} for i in range(8)]
-
-    class Trainer:
-        datamodule = Data()
-
-    module._trainer = Trainer()  # type: ignore[assignment]
-    module.setup("test")
+    with_data(module, 8).setup("test")
     assert module.network.seen is None  # type: ignore[union-attr]
     module.setup("fit")
     assert torch.equal(module.network.seen, batch["image"][:3])  # type: ignore[arg-type]
@@ -255,7 +357,6 @@ def test_properties_of_the_network_are_recorded_where_asked_for() -> None:
         module = PixelModel(one, ADAM, seed=0, test_samples=0, completions=0, properties=wanted)
         found = logged(module)
         with torch.inference_mode():  # as a test runs
-            module.on_test_epoch_start()
             module.test_step(batch_of(2), 0)
             module.on_test_epoch_end()
         assert ("test/blind_spot_percent" in found) is wanted

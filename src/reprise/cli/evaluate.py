@@ -55,10 +55,11 @@ def _announce(folder: Path) -> None:
 
 
 def metric_table(metrics: dict[str, Any]) -> str:
-    """Lay metrics named test/ROW/METRIC out as rows and columns, others one below the other."""
+    """Lay metrics named test/ROW/METRIC out as rows and columns; test/METRIC stands in a row `test`."""
     rows: dict[str, dict[str, float]] = {}
     for name, entry in metrics.items():
-        _, row, metric = name.split("/") if name.count("/") == 2 else ("", "", name)
+        split, *rest = name.split("/")
+        row, metric = rest if len(rest) == 2 else (split, "/".join(rest))
         rows.setdefault(row, {})[metric] = float(entry["value"])
     columns = list(dict.fromkeys(m for row in rows.values() for m in row))
     width = max([len(r) for r in rows] + [4]) + 2

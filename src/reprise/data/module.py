@@ -67,6 +67,10 @@ class StreamDataModule(pl.LightningDataModule):
     def eval_set(self, split: str) -> Dataset[Any]:
         """Dataset of split `val` or `test`, indexed by example."""
 
+    def held_out(self) -> int:
+        """Test examples that were not trained on."""
+        return len(self.eval_set("test"))  # type: ignore[arg-type]
+
     @abstractmethod
     def epoch_size(self) -> int:
         """Examples in one epoch."""

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from reprise.config.errors import ConfigError
+from torch import Tensor
+
+from reprise.config.errors import ConfigError, DataError
+
+TEST_GROUPS = ("test", "test/train_images")  # by the `group` of a test example: held out, or seen in training
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class ImageShape:
     """Square images of whole numbers, as a data module promises them to a model.
 
     Attributes:
-        channels: C, 1 or 3 (red, green, blue).
+        channels: C, 1 to 4: 1 for grey, 3 for red, green and blue.
         side: height and width in pixels.
         levels: a value is one of 0 ... levels - 1; 2 is a binary image.
         classes: number of labels, 0 where images have none.
@@ -32,6 +36,26 @@ class ImageShape:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigError(f"{name} of the images is {value}. Expected {low} to {high}.")
+
+    def check(self, image: Tensor) -> None:
+        """Refuse what are no images of this shape; values on a GPU are not looked at, since that would wait for it.
+
+        Args:
+            image: (B, C, side, side) of whole numbers.
+
+        Raises:
+            DataError: of another form, or a value out of range.
+        """
+        expected = (self.channels, self.side, self.side)
+        if tuple(image.shape[1:]) != expected or image.is_floating_point():
+            raise DataError(
+                f"images are {image.dtype} of shape {tuple(image.shape)}. Expected whole numbers (B, "
+                f"{', '.join(map(str, expected))})."
+            )
+        if not image.is_cuda and image.numel() and not 0 <= int(image.min()) <= int(image.max()) < self.levels:
+            raise DataError(
+                f"images hold values from {int(image.min())} to {int(image.max())}. Expected 0 to {self.levels - 1}."
+            )
 
     @property
     def dims(self) -> int:

@@ -26,7 +26,7 @@ def rank_seed(seed: int, rank: int) -> int:
 
 
 class ExampleDraws:
-    """Draws for a batch of examples, one generator each, in float32 on the CPU.
+    """Draws for a batch of examples, one generator each, on the CPU.
 
     Args:
         seed: the run's seed.
@@ -46,7 +46,7 @@ class ExampleDraws:
         return torch.from_numpy(np.stack([np.asarray(g.random(shape or None)) for g in self._generators]))
 
     def normal(self, *shape: int) -> Tensor:
-        """Draw (B, *shape) standard normal numbers."""
+        """Draw (B, *shape) standard normal numbers in float32."""
         out = np.empty((len(self._generators), *shape), dtype=np.float32)
         for row, generator in zip(out, self._generators, strict=True):
             generator.standard_normal(dtype=np.float32, out=row)

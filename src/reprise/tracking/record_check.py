@@ -108,6 +108,7 @@ _EVALUATION = {
     "weights": _TEXT,
     "changes": _MAPPING,
     "examples": _WHOLE_OR_NONE,
+    "precision": _TEXT,
     "metrics": _MAPPING,
     "cost": _MAPPING,
     "data": _MAPPING,

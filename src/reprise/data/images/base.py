@@ -195,6 +195,10 @@ class ImageDataModule(StreamDataModule):
             groups.append(Selection(train.images, train.rows[np.sort(order)]).first(limit))
         return HeldOutImages(groups, values)
 
+    def held_out(self) -> int:
+        """Test images that are measured; those of `train_images` are none."""
+        return len(self._splits["test"].first(self.limits["test"]))
+
     def epoch_size(self) -> int:
         """Number of training images."""
         return len(self._splits["train"])

@@ -69,6 +69,8 @@ class PixelAutoencoder(GatedPixelCNN):
             GatedPixelCNN.
     """
 
+    measures = "reconstruction_"
+
     def __init__(
         self,
         likelihood: Likelihood,

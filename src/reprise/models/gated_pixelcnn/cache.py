@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from reprise.models.gated_pixelcnn.layer import GatedLayer
+from reprise.models.gated_pixelcnn.layer import GatedLayer, gate
 from reprise.nn.pixels.masks import MaskedConv2d
 from reprise.nn.pixels.network import RowCache
 from reprise.nn.pixels.staged import Pixel, StagedLinear
@@ -87,6 +87,11 @@ class LayerCache:
         # 4. the output
         self.gates = gates
         self.parts = [gates[:, part] for part in after]
+        self.halves: list[tuple[Tensor, Tensor, Tensor]] = []
+        if layer.activation is gate:
+            rooms = [torch.zeros_like(base) for base in self.bases[0]]
+            halves = [room.chunk(2, 1) for room in rooms]
+            self.halves = [(room, f, g) for room, (f, g) in zip(rooms, halves, strict=True)]
         self.residual = None if layer.residual is None else one_by_one(layer.residual, layer.groups, colours)
 
     def begin_row(self, started: Tensor, h_above: Tensor | None, h: Tensor | None) -> Tensor | None:
@@ -124,8 +129,13 @@ class LayerCache:
     def step(self, column: int, group: int, slot: Tensor | None) -> None:
         """Compute one colour's maps at one pixel, and put u_{k+1} into the next layer's slot."""
         window = self.windows[column].flatten(1)
-        U = torch.addmm(self.bases[column][group], window, self.weights[group])
-        self.activation(U, out=self.parts[group])
+        base, weight = self.bases[column][group], self.weights[group]
+        if self.halves:
+            U, f, g = self.halves[group]
+            torch.addmm(base, window, weight, out=U)
+            torch.mul(f.tanh_(), g.sigmoid_(), out=self.parts[group])
+        else:
+            self.activation(torch.addmm(base, window, weight), out=self.parts[group])
         if slot is not None and self.residual is not None:
             y = self.residual(self.gates, group)
             if self.first:
@@ -151,11 +161,11 @@ class GatedCache(RowCache):
         super().__init__(network.shape, batch, reach + 1 + two, reach, reach, like)
         side = self.shape.side
         self.gates = like.new_zeros(batch, len(layers), len(groups))
-        self.shown = self.gates.flatten(1)  # the same storage, as the skips read it
         self.layers = [
             LayerCache(layer, batch, side, colours, self.gates[:, k], None if k else self.x)
             for k, layer in enumerate(layers)
         ]
+        self.seen = self.gates.flatten(1)
         self.top = like.new_zeros(batch, len(groups))
         top = [self.top[:, part] for part in Pixel(0, groups, colours, like).slices]
         self.slots: list[list[list[Tensor]]] = [layer.slots for layer in self.layers[1:]] + [[top] * side]
@@ -193,7 +203,7 @@ class GatedCache(RowCache):
         for layer, slots in zip(self.layers, self.slots, strict=True):
             layer.step(column, stage, slots[column][stage])
         first, *pixels = self.pixels
-        y = self.top if self.skip is None else first.put(stage, self.skip(self.shown, stage))
+        y = self.top if self.skip is None else first.put(stage, self.skip(self.seen, stage))
         for linear, pixel in zip(self.head, pixels, strict=True):
             y = pixel.put(stage, linear(F.relu(y), stage))
         return y

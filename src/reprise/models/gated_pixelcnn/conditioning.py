@@ -1,36 +1,11 @@
-"""What images are conditioned on: classes as vectors, vectors as maps (Gated PixelCNN, section 2.3)."""
+"""What images are conditioned on: vectors as maps (Gated PixelCNN, section 2.3)."""
 
 from __future__ import annotations
 
 import itertools
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from reprise.config.errors import ConfigError, DataError
-
-
-def one_hot(label: Tensor | None, classes: int) -> Tensor:
-    """Labels (B,) as vectors (B, classes) of the default float type.
-
-    Raises:
-        ConfigError: there are no labels.
-        DataError: a label is not one of 0 ... classes - 1.
-    """
-    if label is None:
-        raise ConfigError(
-            "the network is conditioned on the class, but no labels were given. Expected data with labels, one class "
-            "an image to generate, or model.network.conditioning=none."
-        )
-    if label.ndim != 1 or label.is_floating_point():
-        raise DataError(f"labels are {label.dtype} of shape {tuple(label.shape)}. Expected whole numbers (B,).")
-    if bool(((label < 0) | (label >= classes)).any()):
-        raise DataError(
-            f"labels go from {int(label.min())} to {int(label.max())}. Expected 0 to {classes - 1}: the network was "
-            f"built for {classes} classes, data.shape.classes."
-        )
-    return F.one_hot(label.long(), classes).to(torch.get_default_dtype())
 
 
 def halvings(side: int) -> int:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import Mean
 from reprise.models.gated_pixelcnn.autoencoder import DeconvolutionAutoencoder
+from reprise.nn.images import TEST_GROUPS
 from reprise.samples.base import Sample
 from reprise.samples.images import ImageGrid
 
@@ -44,7 +45,8 @@ class MSEAutoencoder(pl.LightningModule):
         self.optimizer = optimizer
         self.lr_schedule = lr_schedule
         self.count = samples
-        self.val_mse, self.test_mse = Mean(), Mean()
+        self.val_mse = Mean()
+        self.test_mse = nn.ModuleList(Mean() for _ in TEST_GROUPS)
         self.samples: list[Sample] = []  # of the last validation or test
 
     def forward(self, image: Tensor) -> Tensor:
@@ -68,16 +70,21 @@ class MSEAutoencoder(pl.LightningModule):
         self._show(batch, batch_idx)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """The same of held-out images."""
-        held_out = batch["image"][batch["group"] == 0]
-        if len(held_out):
-            self.test_mse.update(self.squared_errors(held_out).mean(), len(held_out))
+        """The same of held-out and of training images apart."""
+        errors = self.squared_errors(batch["image"])
+        for group, metric in enumerate(self.test_mse):
+            chosen = errors[batch["group"] == group]
+            if len(chosen):
+                metric.update(chosen.mean(), len(chosen))  # type: ignore[operator]
         self._show(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
-        """Log `test/mse`."""
-        self.log("test/mse", self.test_mse.compute().float())
-        self.test_mse.reset()
+        """Log `test/mse`, and `test/train_images/mse` where training images are measured too."""
+        for prefix, metric in zip(TEST_GROUPS, self.test_mse, strict=True):
+            value = metric.compute()  # type: ignore[operator]
+            if not value.isnan():
+                self.log(f"{prefix}/mse", value.float())
+            metric.reset()  # type: ignore[operator]
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over all parameters."""
@@ -91,7 +98,7 @@ class MSEAutoencoder(pl.LightningModule):
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
-        return {"val/mse": Mean.version, "test/mse": Mean.version}
+        return {f"{prefix}/mse": Mean.version for prefix in ("val", *TEST_GROUPS)}
 
     @torch.no_grad()
     def reconstruct(self, image: Tensor) -> Tensor:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.models.gated_pixelcnn.cache import GatedCache
-from reprise.models.gated_pixelcnn.conditioning import Deconvolution, one_hot
+from reprise.models.gated_pixelcnn.conditioning import Deconvolution
 from reprise.models.gated_pixelcnn.layer import Activation, GatedLayer, Stacks
+from reprise.nn.pixels.labels import checked_labels
 from reprise.nn.pixels.likelihood import Likelihood
 from reprise.nn.pixels.masks import MaskedConv2d, colour_groups
 from reprise.nn.pixels.network import PixelNetwork
+from reprise.nn.pixels.precision import in_full_precision
 
 Conditioning = Literal["none", "class", "embedding", "spatial"]
 
@@ -108,7 +110,7 @@ class GatedPixelCNN(PixelNetwork):
             )
             for k in range(layers + 1)
         )
-        # the paper does not say what the head is: as in PixelCNN
+        # the paper does not say what the head is: two 1x1 convolutions as in public code
         self.head_groups = [colour_groups(head_width, colours), colour_groups(likelihood.maps, colours)]
         widths = [self.groups, *self.head_groups]
         self.head = nn.ModuleList(MaskedConv2d("B", into, out, (1, 1)) for into, out in itertools.pairwise(widths))
@@ -158,7 +160,8 @@ class GatedPixelCNN(PixelNetwork):
         if self.conditioning == "none":
             return None
         if self.by_class:
-            return one_hot(label, self.vector).to(next(self.parameters()).dtype)
+            label = checked_labels(label, len(image), self.vector)
+            return F.one_hot(label, self.vector).to(next(self.parameters()).dtype)
         if label is None:
             raise ConfigError(
                 f"the network is conditioned on vectors of {self.vector} numbers, but none were given. Expected them "
@@ -189,9 +192,9 @@ class GatedPixelCNN(PixelNetwork):
             v, u, seen = layer(v, u, h)
             shown = seen if shown is None else shown + seen
         y = u if shown is None else shown
-        for convolution in self.head:
+        for convolution in self.head[:-1]:  # type: ignore[union-attr]
             y = convolution(F.relu(y))
-        return y
+        return in_full_precision(self.head[-1], F.relu(y))
 
     def cache(self, batch: int, condition: Tensor | None = None) -> GatedCache:
         """See PixelNetwork.cache."""

@@ -187,6 +187,7 @@ class Pair(nn.Module):
         u, ul: neighbours read by the two streams.
         shortcut: whether maps of the way down in resolution come in as side inputs.
         sees_u: whether stream ul has u as a side input.
+        changes_u: whether stream u has a layer here; it needs none where nothing reads it afterwards.
         classes, dropout: see GatedResnet.
     """
 
@@ -199,13 +200,14 @@ class Pair(nn.Module):
         sees_u: bool = True,
         classes: int = 0,
         dropout: float = 0.0,
+        changes_u: bool = True,
     ) -> None:
         super().__init__()
         self.shortcut = shortcut
         self.sees_u = sees_u
         self.shifts = u, ul
         width = 2 * filters
-        self.u = GatedResnet(filters, u, width * shortcut, classes, dropout)
+        self.u = GatedResnet(filters, u, width * shortcut, classes, dropout) if changes_u else None
         self.ul = GatedResnet(filters, ul, width * (sees_u + shortcut), classes, dropout)
 
     def forward(
@@ -219,9 +221,11 @@ class Pair(nn.Module):
             label: (B,) class numbers.
             after: margins wanted for the results' activations.
         """
-        of_u, of_ul = self.u.shift.margins, self.ul.shift.margins
-        new_u = self.u(u, [(shown[0], of_u)] if shown else None, label)
-        next_u = Maps(new_u, concat_elu(new_u, after[0]))
+        of_u, of_ul = self.shifts[0].margins, self.ul.shift.margins
+        next_u = u
+        if self.u is not None:
+            new_u = self.u(u, [(shown[0], of_u)] if shown else None, label)
+            next_u = Maps(new_u, concat_elu(new_u, after[0]))
         sides = [(next_u.active, after[0].margins)] if self.sees_u else []
         new_ul = self.ul(ul, sides + ([(shown[1], of_ul)] if shown else []), label)
         return next_u, Maps(new_ul, concat_elu(new_ul, after[1]))

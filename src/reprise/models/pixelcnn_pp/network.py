@@ -26,8 +26,10 @@ from reprise.models.pixelcnn_pp.layers import (
     down_right,
 )
 from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, fitted_to_data
+from reprise.nn.pixels.labels import checked_labels
 from reprise.nn.pixels.likelihood import Likelihood
 from reprise.nn.pixels.network import PixelNetwork
+from reprise.nn.pixels.precision import in_full_precision
 
 Resample = Literal["strided", "dilated", "none"]
 
@@ -64,7 +66,6 @@ class TwoStreams(PixelNetwork):
             )
         self.classes = self.shape.classes if class_conditional else 0
         self.conditions_on = "label" if class_conditional else "nothing"
-        self.conditions_on = "label" if class_conditional else "nothing"
         self.head = NormedConv2d(filters, likelihood.maps)
 
     def condition(self, image: Tensor, label: Tensor | None) -> Tensor | None:
@@ -72,12 +73,9 @@ class TwoStreams(PixelNetwork):
 
         Raises:
             ConfigError: the network has classes, but no label is given.
+            DataError: labels are not one class number an image.
         """
-        if not self.classes:
-            return None
-        if label is None:
-            raise ConfigError("the network is conditioned on classes, but no labels are given. Expected one per image.")
-        return label
+        return checked_labels(label, len(image), self.classes) if self.classes else None
 
     @torch.no_grad()
     def initialise(self, image: Tensor, label: Tensor | None = None) -> None:
@@ -185,7 +183,7 @@ class PixelCNNPP(TwoStreams):
             if d:
                 raw = self.finer[d - 1](u.raw, ul.raw)
                 u, ul = (self._active(maps, d - 1, k) for k, maps in enumerate(raw))
-        return self.head(F.elu(ul.raw))  # type: ignore[no-any-return]
+        return in_full_precision(self.head, F.elu(ul.raw))  # type: ignore[no-any-return]
 
     def _active(self, maps: Tensor, level: int, stream: int) -> Maps:
         return Maps(maps, concat_elu(maps, self.shifts[level][stream]))

@@ -196,10 +196,10 @@ class PairCache:
         rows: Tensor | None = None,
         above: Tensor | None = None,
     ) -> None:
-        self.u = ResnetCache(pair.u, batch, width, label)
+        self.u = None if pair.u is None else ResnetCache(pair.u, batch, width, label)
         self.ul = ResnetCache(pair.ul, batch, width, label, rows, above)
-        maps = 2 * pair.u.first.v.shape[0]
-        self.u_sides = SideWeights(pair.u.side, [maps])
+        maps = 2 * pair.ul.first.v.shape[0]
+        self.u_sides = SideWeights(None if pair.u is None else pair.u.side, [maps])
         self.ul_sides = SideWeights(pair.ul.side, [maps] * (pair.sees_u + pair.shortcut))
         self.sees_u = pair.sees_u
 
@@ -215,10 +215,11 @@ class PairCache:
         Returns:
             The new u (B, W, F) and its phi.
         """
-        weights = self.u_sides
-        self.u.begin_row(slot, None if shown is None else F.linear(shown, weights.parts[0], weights.bias))
-        u = self.u.row(slot, u, active)
-        active = phi(u)
+        if self.u is not None:
+            weights = self.u_sides
+            self.u.begin_row(slot, None if shown is None else F.linear(shown, weights.parts[0], weights.bias))
+            u = self.u.row(slot, u, active)
+            active = phi(u)
         weights = self.ul_sides
         side = F.linear(active, weights.parts[0], weights.bias) if self.sees_u else weights.bias
         self.ul.begin_row(slot, side)

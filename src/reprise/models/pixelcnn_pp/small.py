@@ -18,6 +18,7 @@ from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, M
 from reprise.models.pixelcnn_pp.network import TwoStreams
 from reprise.models.pixelcnn_pp.small_cache import SmallFieldCache
 from reprise.nn.pixels.likelihood import Likelihood
+from reprise.nn.pixels.precision import in_full_precision
 
 Blocks = Literal["plain", "nin", "channel"]
 NIN_BLOCKS = 3  # paper: three gated 1x1 blocks between every other layer
@@ -61,20 +62,24 @@ class ChannelPair(nn.Module):
 
     Args:
         filters, sets, classes, dropout: see ChannelSets.
+        changes_u: see Pair.
     """
 
-    def __init__(self, filters: int, sets: int, classes: int = 0, dropout: float = 0.0) -> None:
+    def __init__(self, filters: int, sets: int, classes: int = 0, dropout: float = 0.0, changes_u: bool = True) -> None:
         super().__init__()
         self.shifts = POINT, POINT
-        self.u = ChannelSets(filters, sets, classes, dropout)
+        self.u = ChannelSets(filters, sets, classes, dropout) if changes_u else None
         self.ul = ChannelSets(filters, sets, classes, dropout)
 
     def forward(
         self, u: Maps, ul: Maps, shown: None, label: Tensor | None, after: tuple[Shift, Shift]
     ) -> tuple[Maps, Maps]:
         """As Pair.forward."""
-        new_u, new_ul = self.u(u.raw, label), self.ul(ul.raw, label)
-        return Maps(new_u, concat_elu(new_u, after[0])), Maps(new_ul, concat_elu(new_ul, after[1]))
+        new_ul = self.ul(ul.raw, label)
+        if self.u is not None:
+            new_u = self.u(u.raw, label)
+            u = Maps(new_u, concat_elu(new_u, after[0]))
+        return u, Maps(new_ul, concat_elu(new_ul, after[1]))
 
 
 class SmallField(TwoStreams):
@@ -123,13 +128,14 @@ class SmallField(TwoStreams):
         self.body = nn.ModuleList()
         for k in range(resnets):
             self.body.append(Pair(filters, down(), LEFT, classes=self.classes, dropout=dropout))
+            read = k < resnets - 1  # behind the last layer nothing reads stream u
             if k % 2 == 0 and blocks == "nin":
                 self.body.extend(
-                    Pair(filters, POINT, POINT, sees_u=False, classes=self.classes, dropout=dropout)
+                    Pair(filters, POINT, POINT, sees_u=False, classes=self.classes, dropout=dropout, changes_u=read)
                     for _ in range(NIN_BLOCKS)
                 )
             elif k % 2 == 0 and blocks == "channel":
-                self.body.append(ChannelPair(filters, sets, self.classes, dropout))
+                self.body.append(ChannelPair(filters, sets, self.classes, dropout, changes_u=read))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """See PixelNetwork.forward; condition (B,) class numbers."""
@@ -139,7 +145,7 @@ class SmallField(TwoStreams):
         u, ul = (Maps(raw, concat_elu(raw, shift)) for raw, shift in zip(self.input(x), shifts[0], strict=True))  # type: ignore[arg-type]
         for block, after in zip(self.body, shifts[1:], strict=True):
             u, ul = block(u, ul, None, condition, after)
-        return self.head(F.elu(ul.raw))  # type: ignore[no-any-return]
+        return in_full_precision(self.head, F.elu(ul.raw))  # type: ignore[no-any-return]
 
     def cache(self, batch: int, condition: Tensor | None = None) -> SmallFieldCache:
         """See PixelNetwork.cache; condition (B,) class numbers."""

@@ -49,8 +49,11 @@ class ChannelCache:
     """
 
     def __init__(self, pair: ChannelPair, label: Tensor | None) -> None:
-        self.u, self.ul = ([PointResnet(layer, label) for layer in sets.layers] for sets in (pair.u, pair.ul))  # type: ignore[arg-type]
-        self.sets = pair.u.sets
+        self.u, self.ul = (
+            [PointResnet(layer, label) for layer in ([] if sets is None else sets.layers)]  # type: ignore[arg-type]
+            for sets in (pair.u, pair.ul)
+        )
+        self.sets = pair.ul.sets
 
     def _run(self, layers: list[PointResnet], x: Tensor) -> Tensor:
         parts = list(x.chunk(self.sets, -1))
@@ -60,6 +63,8 @@ class ChannelCache:
 
     def begin_row(self, slot: int, u: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
         """As PairCache.begin_row."""
+        if not self.u:
+            return u, active
         u = self._run(self.u, u)
         return u, phi(u)
 

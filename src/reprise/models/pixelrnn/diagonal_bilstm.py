@@ -120,7 +120,7 @@ class DiagonalBiLSTMCache(LayerCache):
 
     def _make_views(self) -> None:
         """Make views of what lies still once: slicing costs as much as the arithmetic of a small pixel."""
-        self.aboves, self.shows = ([list(rooms) for rooms in room] for room in (self.above, self.shown))
+        self.from_above, self.shows = ([list(rooms) for rooms in room] for room in (self.above, self.shown))
         self.state = list(self.states)
         self.state_parts = [[state[:, part] for part in self.parts] for state in self.states]
         self.cells = [self.cell[:, part] for part in self.parts]
@@ -148,7 +148,7 @@ class DiagonalBiLSTMCache(LayerCache):
         if group == len(self.parts) - 1:
             self.x[column] = x
         room = self.rooms[group]
-        torch.addmm(self.aboves[group][column], self.state[column], self.left[group], out=room.maps)
+        torch.addmm(self.from_above[group][column], self.state[column], self.left[group], out=room.maps)
         room.maps.addmm_(x, self.into[group])
         room.update(self.cells[group], self.state_parts[column + 1][group])
         # later colours of the state are those of the row above, which the mask hides

@@ -19,6 +19,7 @@ from reprise.config.errors import ConfigError
 from reprise.nn.pixels.likelihood import Likelihood
 from reprise.nn.pixels.masks import MaskedConv2d, colour_groups
 from reprise.nn.pixels.network import PixelNetwork, RowCache
+from reprise.nn.pixels.precision import in_full_precision
 from reprise.nn.pixels.staged import Pixel, StagedLinear
 
 
@@ -70,7 +71,9 @@ class PixelRNN(PixelNetwork, ABC):
         layers: number of layers in the body.
         head_width: maps of the two layers before the output: 32 for MNIST, 1024 for CIFAR-10 and ImageNet.
         residual: add each layer's input to its output.
-        skip: add a learned 1x1 convolution of each layer's output to what the head sees.
+        skip: the head sees the sum of a learned 1x1 convolution of what leaves each layer (with the residual added, if
+            there is one) in place of what leaves the last. The paper says only that skips run from each layer to the
+            output.
         first_kernel: side of the first convolution's kernel.
         condition_maps: maps of an image-sized condition that biases every layer (section 3.6); 0 for none.
 
@@ -122,7 +125,16 @@ class PixelRNN(PixelNetwork, ABC):
         """Make one layer of the body; `hidden`, `groups` and `colours` are set."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """See PixelNetwork.forward; condition (B, condition_maps, H, W) where there is one."""
+        """See PixelNetwork.forward; condition (B, condition_maps, H, W) where there is one.
+
+        Raises:
+            ConfigError: the network has biases for a condition, but none is given.
+        """
+        if len(self.biases) and condition is None:
+            raise ConfigError(
+                "network.condition_maps makes room for a condition that nothing gives. Expected 0, or this network as "
+                "`large` of reprise.models.pixelrnn.multiscale.MultiScalePixelRNN."
+            )
         v = self.first(x)
         shown: Tensor | None = None
         for k, layer in enumerate(self.layers):
@@ -132,9 +144,9 @@ class PixelRNN(PixelNetwork, ABC):
                 seen = self.skips[k](v)
                 shown = seen if shown is None else shown + seen
         v = v if shown is None else shown
-        for convolution in self.head:
+        for convolution in self.head[:-1]:  # type: ignore[union-attr]
             v = convolution(F.relu(v))
-        return v
+        return in_full_precision(self.head[-1], F.relu(v))
 
     def cache(self, batch: int, condition: Tensor | None = None) -> PixelRNNCache:
         """See PixelNetwork.cache."""
@@ -173,7 +185,7 @@ class PixelRNNCache(RowCache):
         self.shown = Pixel(batch, network.groups, colours, like)
         # views of what lies still, made once: slicing costs as much as the arithmetic of a small pixel
         columns = range(self.shape.side)
-        self.aboves = [[above[:, part] for part in self.shown.slices] for above in self.above]
+        self.from_above = [[above[:, part] for part in self.shown.slices] for above in self.above]
         self.windows = [self.x[:, :, -1, c : c + self.reach + 1] for c in columns]
         # the row is a tensor, not a number, so that a recorded program can look up the biases of each row
         self.row = torch.zeros(1, dtype=torch.long, device=like.device)
@@ -193,21 +205,24 @@ class PixelRNNCache(RowCache):
     def predict(self, phase: int, column: int, stage: int) -> Tensor:
         """See RowCache.predict."""
         window = self.windows[column].flatten(1)
-        pixel = self.pixels[0]
-        v = pixel.put(stage, torch.addmm(self.aboves[column][stage], window, self.first[stage]))
-        shown: Tensor | None = None
+        v = self.pixels[0]
+        torch.addmm(self.from_above[column][stage], window, self.first[stage], out=v.parts[stage])
         for k, layer in enumerate(self.layers):
-            y = layer.step(column, stage, v)
-            y = pixel.part(stage, v) + y if self.residual else y
-            pixel = self.pixels[k + 1]
-            v = pixel.put(stage, y)
+            y = layer.step(column, stage, v.maps)
+            before, v = v.parts[stage], self.pixels[k + 1]
+            if self.residual:
+                torch.add(before, y, out=v.parts[stage])
+            else:
+                v.parts[stage].copy_(y)
             if self.skips:
-                seen = self.skips[k](v, stage)
-                shown = seen if shown is None else shown + seen
-        v = v if shown is None else self.shown.put(stage, shown)
+                seen = self.skips[k](v.maps, stage)
+                shown = self.shown.parts[stage]
+                torch.add(shown, seen, out=shown) if k else shown.copy_(seen)
+        v = self.shown if self.skips else v
         for linear, pixel in zip(self.head, self.head_pixels, strict=True):
-            v = pixel.put(stage, linear(F.relu(v), stage))
-        return v
+            linear(F.relu(v.maps), stage, out=pixel.parts[stage])
+            v = pixel
+        return v.maps
 
 
 def _one_by_one(convolution: MaskedConv2d, out: Tensor, colours: int) -> StagedLinear:

@@ -67,7 +67,7 @@ class ConvolutionCache(LayerCache):
         # added to them; by column, the windows of the present row
         row, parts = self.rows[:, -1], self.pixel.slices
         self.slots = [[row[:, self.reach + c, part] for part in parts] for c in range(side)]
-        self.aboves = [[above[:, part] for part in parts] for above in self.above]
+        self.from_above = [[above[:, part] for part in parts] for above in self.above]
         self.windows = [row[:, c : c + self.reach + 1].flatten(1) for c in range(side)]
 
     def begin_row(self, bias: Tensor | None) -> None:
@@ -84,8 +84,9 @@ class ConvolutionCache(LayerCache):
     def step(self, column: int, group: int, x: Tensor) -> Tensor:
         """See LayerCache.step."""
         torch.clamp_min(self.down(F.relu(x), group), 0.0, out=self.slots[column][group])
-        v = torch.addmm(self.aboves[column][group], self.windows[column], self.middle[group])
-        return self.up(self.pixel.put(group, v.relu_()), group)
+        v = torch.addmm(self.from_above[column][group], self.windows[column], self.middle[group])
+        torch.clamp_min(v, 0.0, out=self.pixel.parts[group])
+        return self.up(self.pixel.maps, group)
 
 
 class PixelCNN(PixelRNN):

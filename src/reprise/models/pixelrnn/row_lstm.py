@@ -90,11 +90,11 @@ class RowLSTMCache(LayerCache):
         columns, parts = range(side), Pixel(batch, layer.inner, colours, like).slices
         self.slots = [self.inputs[:, self.reach + c] for c in columns]
         self.windows = [self.inputs[:, c : c + self.reach + 1].flatten(1) for c in columns]
-        self.aboves = [above.split([4 * (part.stop - part.start) for part in parts], 1) for above in self.above]
+        self.from_above = [above.split([4 * (part.stop - part.start) for part in parts], 1) for above in self.above]
         self.states = [[self.hidden[:, c + 1, part] for part in parts] for c in columns]
         self.ups = [self.hidden[:, c + 1] for c in columns]
         self.cell = [[self.cells[:, c, part] for part in parts] for c in columns]
-        self.gates = [GateRoom(torch.zeros_like(above)) for above in self.aboves[0]]
+        self.gates = [GateRoom(torch.zeros_like(above)) for above in self.from_above[0]]
 
     def begin_row(self, bias: Tensor | None) -> None:
         """See LayerCache.begin_row."""
@@ -106,7 +106,7 @@ class RowLSTMCache(LayerCache):
         """See LayerCache.step."""
         self.slots[column].copy_(x)  # later colours, which the mask hides, are put right by later calls
         gates = self.gates[group]
-        torch.addmm(self.aboves[column][group], self.windows[column], self.into[group], out=gates.maps)
+        torch.addmm(self.from_above[column][group], self.windows[column], self.into[group], out=gates.maps)
         gates.update(self.cell[column][group], self.states[column][group])
         return self.up(self.ups[column], group)
 

@@ -74,8 +74,8 @@ class Likelihood(nn.Module, ABC):
 
 def inverted(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """Smallest k with F(k) > u: probabilities (B, K), need not sum to one; uniform (B,); (B,) int64."""
-    cumulative = probabilities.cumsum(-1)
-    below = cumulative <= uniform[:, None].to(cumulative) * cumulative[:, -1:]
+    cumulative = probabilities.double().cumsum(-1)  # in float32 a number just below 1 would round to 1
+    below = cumulative <= uniform[:, None] * cumulative[:, -1:]
     return below.sum(-1).clamp_(max=probabilities.shape[-1] - 1)
 
 

@@ -70,10 +70,12 @@ class PixelNetwork(nn.Module, ABC):
 
     Attributes:
         conditions_on: what of an example `condition` uses.
+        measures: what its log-likelihoods are called in metrics: "" where they are those of an image, or a bound.
         property_versions: names of what `properties` returns, with their protocol versions.
     """
 
     conditions_on: Literal["nothing", "label", "image"] = "nothing"
+    measures: ClassVar[str] = ""
     property_versions: ClassVar[dict[str, int]] = {}
 
     def __init__(self, likelihood: Likelihood) -> None:
@@ -116,7 +118,11 @@ class PixelNetwork(nn.Module, ABC):
 
         Returns:
             (B,) nats.
+
+        Raises:
+            DataError: the images are of another shape, or hold values out of range.
         """
+        self.shape.check(image)
         x = self.likelihood.scale(image).to(next(self.parameters()).dtype)
         maps = self(x, self.condition(image, label))
         return self.likelihood.log_prob(maps, image, uniform).flatten(1).sum(1)

@@ -26,10 +26,10 @@ class StagedLinear:
         self.weight = [flat[c].t().contiguous() for c in chosen]
         self.bias = [None if bias is None else bias[c] for c in chosen]
 
-    def __call__(self, window: Tensor, group: int) -> Tensor:
-        """Outputs (B, O of the group) of a window (B, T * I), its pixels one after the other."""
-        bias = self.bias[group]
-        return window @ self.weight[group] if bias is None else torch.addmm(bias, window, self.weight[group])
+    def __call__(self, window: Tensor, group: int, out: Tensor | None = None) -> Tensor:
+        """Outputs (B, O of the group) of a window (B, T * I), its pixels one after the other; put into `out`."""
+        bias, weight = self.bias[group], self.weight[group]
+        return torch.mm(window, weight, out=out) if bias is None else torch.addmm(bias, window, weight, out=out)
 
 
 class Pixel:
