@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from reprise.models.gated_pixelcnn.network import GatedPixelCNN
+from reprise.models.pixelcnn_pp.network import PixelCNNPP
+from reprise.models.pixelcnn_pp.small import SmallField
 from reprise.models.pixelrnn.pixelcnn import PixelCNN
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.likelihood import Likelihood
@@ -58,10 +62,6 @@ def test_gradients_reach_every_parameter(make: type[Likelihood]) -> None:
 
 @pytest.mark.parametrize("kind", ["pixelcnn", "gated", "pp", "small"])
 def test_the_last_layer_keeps_full_precision_under_autocast(kind: str) -> None:
-    from reprise.models.gated_pixelcnn.network import GatedPixelCNN
-    from reprise.models.pixelcnn_pp.network import PixelCNNPP
-    from reprise.models.pixelcnn_pp.small import SmallField
-
     torch.manual_seed(0)
     likelihood = LogisticMixture(ImageShape(1, 8, 256), components=2)
     network = {
