@@ -360,11 +360,13 @@ class PixelModel(pl.LightningModule):
         return [sample_grid(drawn, self.shape.levels, words=words)]
 
     def _completed(self, count: int) -> list[Sample]:
-        """The first held-out images, what is left of them, and three ways to go on; the same on every process."""
+        """Some held-out images, what is left of them, and three ways to go on; the same on every process."""
         if not count:
             return []
         examples: Any = self.trainer.datamodule.eval_set("test")  # type: ignore[attr-defined]
-        items = [examples[i] for i in range(min(count, self.trainer.datamodule.held_out()))]  # type: ignore[attr-defined]
+        total: int = self.trainer.datamodule.held_out()  # type: ignore[attr-defined]
+        count = min(count, total)
+        items = [examples[i * total // count] for i in range(count)]  # all over the split: it may be sorted by class
         image, keys = torch.stack([item["image"] for item in items]), list(range(len(items)))
         if self.network.conditions_on == "image":
             ways = [("from its code", self.sample(keys, seed, "reconstruct", image)) for seed in range(3)]

@@ -113,6 +113,7 @@ class Control(pl.Callback):
         if self.pending_validation:
             self.pending_validation = False
             loop = trainer.fit_loop.epoch_loop.val_loop
+            loop.restarting = False  # the checkpoint holds how far the validation before came; this one starts anew
             trainer.validating = True
             loop.run()
             trainer.training = True
