@@ -14,8 +14,13 @@ from reprise.config.compose import Composed, compose_config, group_choices, read
 from reprise.config.errors import ConfigError
 from reprise.config.instantiate import instantiate
 from reprise.config.protocol import ABSENT, difference, flatten, protocol_values
+from reprise.reproduction.assess import assess
+from reprise.reproduction.estimate import Estimator
+from reprise.reproduction.evidence import Evidence
 from reprise.reproduction.paper import Paper, Recipe
 from reprise.reproduction.papers import read_paper
+from reprise.reproduction.planning import make_plan, select
+from tests.reproduction.records import HandMade
 
 PAPERS = ("pixelrnn", "gated_pixelcnn", "pixelcnn_pp")
 # network, layers, h, width of the head, batch, residual, skip; then the data and the likelihood
@@ -313,3 +318,16 @@ def test_a_smoke_run_deviates_by_its_budget_only(experiment: str) -> None:
     found = {key for key, _, _ in difference(protocol(word), protocol(word, "budget=smoke"))}
     assert "trainer.max_steps" in found
     assert found <= allowed
+
+
+def test_a_paper_is_planned_without_what_needs_data_of_ones_own() -> None:
+    paper, ledger = read_paper("pixelrnn"), HandMade()
+    (standing,) = assess([paper], Evidence(ledger, [paper]), Estimator(ledger))
+    plan = make_plan(standing, None, 1, [], ledger, Estimator(ledger))
+    left_out = {name: why for name, why in plan.skipped if "data.root is missing" in why}
+    assert set(left_out) == {f"pixelrnn/imagenet{x}" for x in ("32_row_lstm", "64_row_lstm", "64_multiscale")}
+    assert {job.recipe for job in plan.jobs} == {r for r in select(paper, None) if r.experiment not in left_out}
+    with pytest.raises(ConfigError, match=r"data\.root is missing"):
+        make_plan(standing, "imagenet", 1, [], ledger, Estimator(ledger))
+    with pytest.raises(ConfigError, match=r"model\.network\.hiden"):
+        make_plan(standing, None, 1, ["model.network.hiden=3"], ledger, Estimator(ledger))

@@ -28,7 +28,8 @@ def run(arguments: list[str]) -> int:
     """Print the choices of one or several groups."""
     from reprise.config.errors import ConfigError, suggest
 
-    words = arguments or ["models", "data", "experiments"]
+    plurals = {group: name for name, group in GROUPS.items()}  # the group's own name will do as well
+    words = [plurals.get(word, word) for word in arguments or ["models", "data", "experiments"]]
     for word in words:
         if word not in GROUPS and word != "papers":
             raise ConfigError(f"{word!r} cannot be listed. {suggest(word, [*GROUPS, 'papers'])}")

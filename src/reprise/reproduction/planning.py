@@ -154,7 +154,8 @@ def make_plan(
         estimator: of costs.
 
     Raises:
-        ConfigError: a name, a number or a config is wrong.
+        ConfigError: a name or a number is wrong, or a config is: of a whole paper, every one. An experiment of a whole
+            paper whose config alone is wrong, such as one that needs data.root, is left out and says so.
     """
     if seeds < 1:
         raise ConfigError(f"seeds is {seeds}. Expected 1 or more; a verdict needs {LEAST_SEEDS}.")
@@ -167,16 +168,26 @@ def make_plan(
     planner = Planner()
     jobs = []
     skipped = []
+    refused: list[tuple[str, ConfigError]] = []
     for recipe, wanted_by in select(paper, row).items():
         if row is None and recipe in decided:
             skipped.append((recipe.label, "all that needs it has its verdict"))
             continue
         words = [*recipe.words, *overrides]
-        key = digest(planner.compose(words).values)
+        try:
+            key = digest(planner.compose(words).values)
+        except ConfigError as error:
+            if row is not None:
+                raise
+            refused.append((recipe.label, error))
+            continue
         have = {e.seed for e in ledger.entries if e.digest == key and is_done(e)}
         missing = tuple(s for s in range(seeds) if s not in have)
         estimate = estimator.of_words(words)
         jobs.append(Job(recipe, tuple(words), missing, tuple(sorted(have)), tuple(wanted_by), estimate))
+    if refused and not jobs:
+        raise refused[0][1]
+    skipped += [(label, str(error)) for label, error in refused]
     skipped += [(name, why) for name, why in _impossible(paper) if row is None]
     name = paper.name if row is None else f"{paper.name}/{row}"
     return Plan(name, seeds, tuple(overrides), tuple(jobs), tuple(skipped))

@@ -53,7 +53,7 @@ class DownsampledImageNet(ImageDataModule):
 
     This is not the older "small ImageNet" of van den Oord et al. (2016), train_32x32 and valid_32x32, on which many
     papers report: its images were made by another procedure. Read that one with data=image_folder, its
-    folders renamed to train and valid.
+    folders renamed to train and test.
     """
 
     def load(self) -> ImageFiles:
