@@ -329,5 +329,5 @@ def test_a_paper_is_planned_without_what_needs_data_of_ones_own() -> None:
     assert {job.recipe for job in plan.jobs} == {r for r in select(paper, None) if r.experiment not in left_out}
     with pytest.raises(ConfigError, match=r"data\.root is missing"):
         make_plan(standing, "imagenet", 1, [], ledger, Estimator(ledger))
-    with pytest.raises(ConfigError, match=r"model\.network\.hiden"):
-        make_plan(standing, None, 1, ["model.network.hiden=3"], ledger, Estimator(ledger))
+    with pytest.raises(ConfigError, match=r"model\.network\.nosuch"):
+        make_plan(standing, None, 1, ["model.network.nosuch=3"], ledger, Estimator(ledger))
