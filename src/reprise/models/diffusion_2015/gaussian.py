@@ -2,15 +2,21 @@
 
 The network's contract: `forward(x, t) -> (raw_mean, raw_variance)` with x (B, *shape) and t (B,) whole numbers 1 ... T;
 both outputs are (B, *shape). The chain makes of them the mean and the variance of p(x_{t-1} | x_t), as perturbations of
-the forward process (author's code, model.py, get_mu_sigma), so that outputs of 0 stand for the forward kernel:
+the forward process, so that outputs of 0 stand for the forward kernel:
 
     variance = sigmoid(raw_variance / sqrt(T) + logit(beta_t))
-    mean = x sqrt(1 - beta_t) + raw_mean sqrt(beta_t)
+    mean = x sqrt(1 - beta_t) + raw_mean unit_t
+
+`step`, the author's code (model.py, get_mu_sigma), has unit_t = sqrt(beta_t): raw_mean is in units of the step's noise.
+`signal` has unit_t = beta_t / (1 - alpha_bar_t): a raw_mean of E[x_0 | x_t] - x_t comes near the best mean of a short
+step, so that it is of the size of the data, however short. Where each step has a readout of its own both units give the
+same set of models, but weights that differ by orders of magnitude between steps are slow to learn.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +33,17 @@ class GaussianChain(Chain):
 
     Args:
         rates: beta_1 ... beta_T, all below 1.
+        reverse: unit of the network's raw mean.
 
     Raises:
-        ConfigError: a rate is 1, after which a Gaussian chain has no way back.
+        ConfigError: a rate is 1, after which a Gaussian chain has no way back, or `reverse` is unknown.
     """
 
-    def __init__(self, rates: DiffusionRates) -> None:
+    def __init__(self, rates: DiffusionRates, reverse: Literal["step", "signal"] = "step") -> None:
         super().__init__(rates)
+        if reverse not in ("step", "signal"):
+            raise ConfigError(f"reverse is {reverse!r}. Expected 'step' or 'signal'.")
+        self.unit = reverse
         if bool((rates().detach() == 1.0).any()):
             raise ConfigError("a rate is 1, which erases everything in one step. Set initial=erase_half, or geometric.")
 
@@ -58,7 +68,8 @@ class GaussianChain(Chain):
         """Mean and variance of p(x_{t-1} | x_t), both (B, *shape)."""
         raw_mean, raw_variance = network(x_t, t)
         beta = table.beta(t)
-        mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(beta.sqrt(), x_t)
+        unit = beta.sqrt() if self.unit == "step" else beta / (1.0 - table.alpha_bar(t))
+        mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(unit, x_t)
         variance = torch.sigmoid(raw_variance / math.sqrt(self.steps) + per_example(torch.logit(beta), x_t))
         return mean, variance
 
