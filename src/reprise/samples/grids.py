@@ -1,4 +1,4 @@
-"""Grids of what a pixel model draws: samples, completions, reconstructions."""
+"""Grids that image models show: samples, completions, reconstructions, interpolations."""
 
 from __future__ import annotations
 
