@@ -98,28 +98,3 @@ def bound_term(
     decoder = -discretised_gaussian(x_0, model.mean, model.log_variance, levels, cdf)
     term = torch.where(per_example(t, x_0) == 1, decoder, divergence)
     return term.flatten(1).sum(1), model.x_0
-
-
-def strata(steps: int, count: int) -> list[tuple[int, int]]:
-    """Divide 1..steps into intervals that grow with t, so that one term of each estimates their sum well.
-
-    Terms of the bound fall roughly as 1 / t. Multiples of a tenth are always ends, and so is t = 1.
-
-    Args:
-        steps: T.
-        count: about how many intervals; steps or more for one interval a step.
-
-    Returns:
-        (first, last) of each, both included, rising.
-
-    Raises:
-        ValueError: count is less than 1.
-    """
-    if count < 1:
-        raise ValueError(f"{count} strata; expected 1 or more")
-    if count >= steps:
-        return [(t, t) for t in range(1, steps + 1)]
-    ends = {round(steps ** (i / count)) for i in range(count + 1)} | {steps * k // 10 for k in range(1, 11)} | {1}
-    ends.discard(0)
-    rising = sorted(ends)
-    return [(first + 1, last) for first, last in zip([0, *rising], rising, strict=False)]

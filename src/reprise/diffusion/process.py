@@ -23,7 +23,7 @@ def diffuse(x_0: Tensor, level: Tensor, noise: Tensor) -> Tensor:
 
 
 def posterior_weights(alpha_bar: Tensor, alpha_bar_before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights of x_0 and x_n in the mean of q(x_{n-1} | x_n, x_0), and its variance (eqs. 6 and 7); shape of alpha_bar."""
+    """Weights of x_0 and x_n in the mean of q(x_{n-1} | x_n, x_0), and its variance (eqs. 6 and 7), each (B,)."""
     beta = 1.0 - alpha_bar / alpha_bar_before
     weight_0 = alpha_bar_before.sqrt() * beta / (1.0 - alpha_bar)
     weight_n = (1.0 - beta).sqrt() * (1.0 - alpha_bar_before) / (1.0 - alpha_bar)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from reprise.diffusion.process import diffuse, per_example, posterior_weights
 from reprise.diffusion.schedules import NoiseSchedule
+from reprise.diffusion.steps import Variance
 
 Predicts = Literal["epsilon", "mean", "x_0"]
-Variance = Literal["large", "small", "learned"]
 
 
 class Reverse(NamedTuple):

@@ -14,6 +14,7 @@ from reprise.diffusion.process import posterior_weights
 from reprise.diffusion.schedules import NoiseSchedule, respaced
 
 FixedVariance = Literal["small", "large"]
+Variance = Literal["large", "small", "learned"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Step:
         weight_0, weight_n: the mean is weight_0 * x_0 + weight_n * x_n.
         sigma: standard deviation; not used in the last step, which shows its mean.
         last: whether it ends at x_0.
-        whole: whether it goes to n - 1, as in training.
+        trained: whether its mean is that of training: the posterior's, of n - 1.
     """
 
     index: int
@@ -39,7 +40,7 @@ class Step:
     weight_n: float
     sigma: float
     last: bool
-    whole: bool
+    trained: bool
 
 
 def evenly(total: int, count: int) -> list[int]:
@@ -77,7 +78,7 @@ def ancestral_steps(
     short = respaced(schedule, chosen)
     weight_0, weight_n, _ = posterior_weights(short.alpha_bars, short.alpha_bars_before)
     sigma = short.sigmas if variance == "small" else short.betas.sqrt()
-    return _listed(schedule, chosen, short, weight_0.tolist(), weight_n.tolist(), sigma.tolist())
+    return _listed(chosen, short, weight_0.tolist(), weight_n.tolist(), sigma.tolist(), posterior=True)
 
 
 def ddim_steps(schedule: NoiseSchedule, indices: Sequence[int] | None = None, eta: float = 0.0) -> list[Step]:
@@ -102,16 +103,16 @@ def ddim_steps(schedule: NoiseSchedule, indices: Sequence[int] | None = None, et
     sigma = eta * short.sigmas
     weight_n = ((1.0 - before - sigma**2).clamp_min(0.0) / (1.0 - after)).sqrt()
     weight_0 = before.sqrt() - after.sqrt() * weight_n
-    return _listed(schedule, chosen, short, weight_0.tolist(), weight_n.tolist(), sigma.tolist())
+    return _listed(chosen, short, weight_0.tolist(), weight_n.tolist(), sigma.tolist(), posterior=False)
 
 
 def _listed(
-    schedule: NoiseSchedule,
     chosen: list[int],
     short: NoiseSchedule,
     weight_0: list[float],
     weight_n: list[float],
     sigma: list[float],
+    posterior: bool,
 ) -> list[Step]:
     alphas, alpha_bars = short.alphas.tolist(), short.alpha_bars.tolist()
     return [
@@ -124,7 +125,7 @@ def _listed(
             weight_n=weight_n[i],
             sigma=sigma[i],
             last=i == 0,
-            whole=chosen[i] - (chosen[i - 1] if i else 0) == 1,
+            trained=posterior and chosen[i] - (chosen[i - 1] if i else 0) == 1,
         )
         for i in reversed(range(len(chosen)))
     ]
@@ -147,7 +148,7 @@ class Sampling:
     """
 
     steps: int | None = None
-    variance: Literal["large", "small", "learned"] | None = None
+    variance: Variance | None = None
     method: Literal["ancestral", "ddim"] = "ancestral"
     eta: float = 0.0
     clip: bool = True
@@ -162,24 +163,31 @@ class Sampling:
         if self.method == "ancestral" and self.eta != 0.0:
             raise ValueError(f"eta is {self.eta}, which ancestral sampling has none of; expected method=ddim")
 
-    def plan(self, schedule: NoiseSchedule, trained: Literal["large", "small", "learned"]) -> list[Step]:
+    def plan(self, schedule: NoiseSchedule, trained: Variance, top: int | None = None) -> list[Step]:
         """The steps to take.
 
         Args:
             schedule: of training.
             trained: variance of training, for variance=None.
+            top: step to begin at; None for the last of the schedule.
 
         Raises:
             ValueError: more steps than the schedule has, or a learned variance with steps left out.
         """
-        indices = None if self.steps is None else evenly(len(schedule), self.steps)
+        first = len(schedule) if top is None else top
+        if not 1 <= first <= len(schedule):
+            raise ValueError(f"step {first} of a schedule; expected 1 to {len(schedule)}")
+        if self.steps is not None and top is not None:
+            indices = evenly(first, min(self.steps, first))
+        else:
+            indices = evenly(first, first if self.steps is None else self.steps)
         if self.method == "ddim":
             return ddim_steps(schedule, indices, self.eta)
         variance = self.variance or trained
         if variance == "learned":
             if trained != "learned":
                 raise ValueError(f"variance=learned, but it was not learned; expected {trained}, or null")
-            if indices is not None and len(indices) < len(schedule):
+            if len(indices) < first:
                 raise ValueError(
                     "a learned variance is that of single steps; expected steps=null, or variance=large or small"
                 )
