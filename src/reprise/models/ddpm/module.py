@@ -176,6 +176,7 @@ class DDPM(pl.LightningModule):
             bound.reset()  # type: ignore[operator]
         if "test/train_images/bpd" in found and "test/bpd" in found:
             found["test/bpd_gap"] = found["test/bpd"] - found["test/train_images/bpd"]
+        found["test/parameters"] = torch.tensor(float(sum(p.numel() for p in self.network.parameters())))
         for name, value in found.items():
             self.log(name, value.float())
         self.samples += self._shown_in_test()
@@ -203,7 +204,7 @@ class DDPM(pl.LightningModule):
         """Protocol version of each metric this module logs, for the run record."""
         names = [f"{prefix}/{name}" for prefix in TEST_GROUPS for name in VariationalBound.names(len(self.reverse))]
         versions = dict.fromkeys([*names, "test/bpd_gap"], VariationalBound.version)
-        versions["val/bpd"] = BitsPerDim.version
+        versions |= {"val/bpd": BitsPerDim.version, "test/parameters": 1}
         for quality in (self.quality, self.val_quality):
             versions |= {} if quality is None else quality.versions()
         return versions
