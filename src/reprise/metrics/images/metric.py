@@ -12,9 +12,12 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from reprise.config.errors import DataError, RunError
 from reprise.metrics.images.features import to_bytes
+from reprise.metrics.images.reference import ReferenceFile, Sums
 from reprise.metrics.images.score import SplitScore
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reprise.metrics.images.quality import Quality, Split
 
 log = logging.getLogger(__name__)
@@ -67,11 +70,49 @@ class ImageQuality(Metric):
         self.add_state("given", torch.zeros(len(quality.references), dtype=torch.int64), dist_reduce_fx="sum")
         self.seen: Tensor
         self.given: Tensor
+        self._known: set[Split] = set()
+        self._expected: dict[Split, int] = {}
+        self._unwritten: dict[Split, ReferenceFile] = {}
         self._warned = False
 
+    def recall(self, split: Split, folder: Path, data: str, count: int) -> bool:
+        """Take the reference from a file of an earlier evaluation, on all processes together.
+
+        When there is none, give the images, on whatever processes; `compute` then writes the file.
+
+        Args:
+            split: one of `quality.references`.
+            folder: for such files.
+            data: what decides which images they are and how they look, such as digest, shape and split.
+            count: number of the images; `compute` refuses another one.
+
+        Returns:
+            whether the reference is known now, so that no images are to be given. The same on every process.
+        """
+        features = self.quality.features
+        self._expected[split] = count
+        if not any(_from_all(split in self._known)):  # else only some have been given images: no collective may differ
+            file = ReferenceFile(folder, f"{features.name}-v{features.version}", features.dims, data, count)
+            # one process holds the sums, which `compute` adds up over all of them
+            sums = file.read() if _rank() == 0 else None
+            if sums is not None:
+                self._restore(split, sums)
+            if not _from_all(sums is not None)[0]:
+                self._unwritten[split] = file
+                return False
+        self._known.add(split)
+        return True
+
+    def _restore(self, split: Split, sums: Sums) -> None:
+        distance, device = self._distance(split), self.given.device
+        distance.real_features_sum = sums.total.to(device)
+        distance.real_features_cov_sum = sums.outer.to(device)
+        distance.real_features_num_samples = torch.tensor(sums.count, device=device)
+        self.given[self.quality.references.index(split)] = sums.count
+
     def knows(self, split: Split) -> bool:
-        """Whether this process has got reference images of the split since it was made."""
-        return bool(self.given[self.quality.references.index(split)])
+        """Whether this process has been given reference images of the split, or all processes did `recall` them."""
+        return split in self._known
 
     def update_reference(self, images: Tensor, levels: int, split: Split) -> None:
         """Add images of a split to compare with, each of them once, on one of the processes.
@@ -114,6 +155,7 @@ class ImageQuality(Metric):
         features, _ = self.quality.features(values)
         self._distance(split).update(features, real=True)
         self.given[self.quality.references.index(split)] += len(values)
+        self._known.add(split)
 
     def _add_generated(self, values: Tensor, keys: list[int]) -> None:
         samples = self.quality.samples
@@ -142,6 +184,7 @@ class ImageQuality(Metric):
         self._check_complete()
         found: dict[str, Tensor] = {}
         for split in self.quality.references:
+            self._keep(split)
             found[self.quality.fid_name(split)] = self._distance(split).compute()
         if self.score is not None and (name := self.quality.score_name):
             found[name], found[f"{name}_std"] = self.score.compute()
@@ -161,7 +204,19 @@ class ImageQuality(Metric):
         for split, count in counts.items():
             if count < 2:
                 raise RunError(f"FID compares with {count} {split} images. Expected 2 or more.")
+            if count != (expected := self._expected.get(split, count)):
+                raise RunError(f"{count} {split} images were given as reference. Expected {expected}, each once.")
         self._warn_if_singular({"generated": samples} | {f"{split} reference": n for split, n in counts.items()})
+
+    def _keep(self, split: Split) -> None:
+        """Write the reference's sums over all processes, where that was asked for and the file is not there."""
+        file, distance = self._unwritten.pop(split, None), self._distance(split)
+        if file is None:
+            return
+        with distance.sync_context():
+            if _rank() == 0:
+                sums = distance.real_features_sum, distance.real_features_cov_sum
+                file.write(Sums(*sums, count=int(distance.real_features_num_samples)))
 
     def _warn_if_singular(self, counts: dict[str, int]) -> None:
         dims = self.quality.features.dims
@@ -187,3 +242,16 @@ class ImageQuality(Metric):
 
     def _distance(self, split: Split) -> FrechetInceptionDistance:
         return cast(FrechetInceptionDistance, self.distances[self.quality.references.index(split)])
+
+
+def _rank() -> int:
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
+def _from_all(value: bool) -> list[bool]:
+    """The value of every process, by rank."""
+    if not torch.distributed.is_initialized():
+        return [value]
+    found = [False] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(found, value)
+    return found
