@@ -129,7 +129,10 @@ class Diffusion2015(pl.LightningModule):
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The bound, its gain over the null model, and its terms, of held-out and of training examples apart."""
-        bound, gain, terms = self.measure(batch)
+        self.record(batch, *self.measure(batch))
+
+    def record(self, batch: dict[str, Any], bound: Tensor, gain: Tensor, terms: Tensor) -> None:
+        """Count examples of a test batch; what `measure` found of them. A place to count more of them."""
         for group in range(len(TEST_GROUPS)):
             chosen = batch["group"] == group
             self.test_bound[group].update(bound[chosen])  # type: ignore[operator]
