@@ -6,8 +6,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,24 +17,24 @@ from reprise.data.cache import build_once, remember
 from reprise.data.images.area import resize_area
 from reprise.data.images.arrays import ImageFiles, Images, content_sha256
 from reprise.data.images.base import ImageDataModule
-from reprise.data.images.celeba_texts import ATTRIBUTES, PERSONS, read_attributes, read_numbers
+from reprise.data.images.celeba_files import (
+    ATTRIBUTE_LIST,
+    PARTITION,
+    PARTS,
+    PERSON_LIST,
+    CelebAFiles,
+    count_parts,
+    divide,
+    picture_id,
+    say_what_is_missing,
+)
+from reprise.data.images.celeba_texts import ATTRIBUTES, PERSONS, Labels, Rows, read_attributes, read_numbers
 from reprise.data.images.files import as_array, centre, decode_picture
-from reprise.data.images.mnist import read_maybe_gzipped
-from reprise.data.images.pictures import FolderPictures, Pictures, ZipPictures, pictures_digest, write_pixels
+from reprise.data.images.pictures import Pictures, pictures_digest, write_pixels
 from reprise.nn.images import ImageShape
 
 log = logging.getLogger(__name__)
-PAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 ALIGNED = (178, 218)  # width and height of the official pictures
-_PARTS = ("train", "val", "test")  # by the number in the partition
-_KINDS = (".jpg", ".jpeg", ".png")
-_IMAGES = ("img_align_celeba.zip", "img_align_celeba")
-_PARTITION, _ATTRIBUTES, _PERSONS = "list_eval_partition.txt", "list_attr_celeba.txt", "identity_CelebA.txt"
-_OFFICIAL = {  # bytes and SHA-256 of the texts
-    _PARTITION: (2_836_386, "fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7"),
-    _ATTRIBUTES: (26_721_026, "f0e5da289d5ccf75ffe8811132694922b60f2af59256ed362afa03fefba324d0"),
-    _PERSONS: (3_424_458, "c6143857c3e2630ac2da9f782e9c1232e5e59be993a9d44e8a7916c78a6158c0"),
-}
 
 
 class CelebA(ImageDataModule):
@@ -115,110 +114,60 @@ class CelebA(ImageDataModule):
         self.images = images
         self.crop = crop
         self.resize = resize
-        self.attributes = list(ATTRIBUTES) if attributes == "all" else attributes
-        _check_attributes(self.attributes)
+        self.attributes = _chosen(attributes)
 
     def load(self) -> ImageFiles:
         """Read texts and pictures; the latter once, into memory-mapped arrays, and from then on these."""
-        digests: dict[str, str] = {}
-        content, text = self._text(_PARTITION, digests)
+        files = CelebAFiles(self.root, self.images)
+        content, text = files.text(PARTITION)
         partition = read_numbers(content, text, "its part", 0, 2)
-        pictures = self._pictures()
+        pictures = files.pictures()
         store = self.cache / "images"
         memory = store / "digests" / f"celeba-{pictures.stamp}.json"
-        sha256 = remember(memory, lambda: pictures_digest([(pictures, _stem)]))
-        settings = [1, sha256, digests[_PARTITION], self.shape.channels, self.shape.side, self.crop, self.resize]
+        sha256 = remember(memory, lambda: pictures_digest([(pictures, picture_id)]))
+        settings = [1, sha256, files.digests[PARTITION], self.shape.channels, self.shape.side, self.crop, self.resize]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
 
-        def build(made: Path) -> None:
-            self._build(pictures, _divide(pictures, partition, text), made)
-
-        folder = build_once(store / f"celeba-{key}", build)
+        labels = self._labels(files)  # before the pictures: decoding takes minutes, and a text may be missing
+        folder = build_once(store / f"celeba-{key}", lambda made: self._build(pictures, partition, text, labels, made))
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        digests[f"{sum(map(len, index['names'].values()))} pictures"] = sha256
-        parts = self._parts(folder, index["names"], digests)
-        listed = np.bincount(list(partition.values()), minlength=len(_PARTS)).tolist()
-        _say_what_is_missing(pictures.place, index["names"], listed)
-        facts = {
-            "listed": dict(zip(_PARTS, listed, strict=True)),
-            "taken_as_they_are": index["as_they_are"],
-            "attributes": self.attributes,
+        listed = count_parts(partition)
+        say_what_is_missing(pictures.place, index["names"], listed)
+        parts = {
+            part: Images(part, np.load(folder / f"{part}.npy", mmap_mode="r"), names=names, **labels.of(names))
+            for part, names in index["names"].items()
+            if names
         }
         return ImageFiles(
             parts["train"],
             parts.get("val"),
             parts.get("test"),
             classes=PERSONS if self.shape.classes else 0,
-            files=digests,
+            files={**files.digests, f"{sum(map(len, parts.values()))} pictures": sha256},
             sha256=_with_labels(index["sha256"], parts),
-            facts=facts,
+            facts={"listed": listed, "taken_as_they_are": index["as_they_are"], "attributes": self.attributes},
         )
 
-    def _parts(self, folder: Path, names: dict[str, list[str]], digests: dict[str, str]) -> dict[str, Images]:
-        """The parts that have pictures, with the labels and attributes that are asked for."""
+    def _labels(self, files: CelebAFiles) -> Labels:
         persons = attributes = None
         if self.shape.classes:
-            content, text = self._text(_PERSONS, digests)
-            persons = np.array(_rows(read_numbers(content, text, "its person", 1, PERSONS), names, text)) - 1
+            content, text = files.text(PERSON_LIST)
+            person_of = read_numbers(content, text, "its person", 1, PERSONS)
+            persons = Rows(text, person_of, np.arange(-1, PERSONS))  # counted from 1 there, from 0 here
         if self.attributes is not None:
-            content, text = self._text(_ATTRIBUTES, digests)
+            content, text = files.text(ATTRIBUTE_LIST)
             row_of, values = read_attributes(content, text)
             columns = [ATTRIBUTES.index(name) for name in self.attributes]
-            attributes = values[_rows(row_of, names, text)][:, columns]
-        parts, start = {}, 0
-        for part, own in names.items():
-            here = slice(start, start + len(own))
-            start = here.stop
-            if own:
-                pixels = np.load(folder / f"{part}.npy", mmap_mode="r")
-                labels = None if persons is None else persons[here]
-                parts[part] = Images(part, pixels, labels, own, None if attributes is None else attributes[here])
-        return parts
+            attributes = Rows(text, row_of, values[:, columns])
+        return Labels(persons, attributes)
 
-    def _text(self, name: str, digests: dict[str, str]) -> tuple[bytes, Path]:
-        """Content of a text and where it is; its digest is noted."""
-        path = self._find((name, f"{name}.gz"))
-        if path is None:
-            raise DataError(f"data.root={self.root} has no {name}, gzipped or not. {_layout()}")
-        content = read_maybe_gzipped(path)
-        digests[name] = hashlib.sha256(content).hexdigest()
-        size, sha256 = _OFFICIAL[name]
-        if len(content) == size and digests[name] != sha256:
-            raise DataError(
-                f"{path} has the official size, but its SHA-256 is {digests[name]}, expected {sha256}: it is corrupt. "
-                "Fetch it again."
-            )
-        return content, path
-
-    def _find(self, names: Sequence[str]) -> Path | None:
-        """The first of the names that lies in `root` or one folder down."""
-        if self.root is None:
-            raise ConfigError(f"data.root is missing. CelebA has to be fetched by hand from {PAGE}. {_layout()}")
-        if not self.root.is_dir():
-            raise DataError(f"data.root={self.root} is not a folder. {_layout()}")
-        for name in names:
-            for path in (self.root / name, *sorted(self.root.glob(f"*/{name}"))):
-                if path.exists():
-                    return path
-        return None
-
-    def _pictures(self) -> Pictures:
-        if self.images is not None:
-            place = Path(self.root or "", self.images).expanduser()
-            if not place.exists():
-                raise DataError(f"data.images={self.images}: there is no {place}. Expected a zip file or a folder.")
-        else:
-            found = self._find(_IMAGES)
-            if found is None:
-                others = sorted(path.name for path in (self.root or Path()).glob("*.zip"))
-                hint = f" Is it {others[0]}? Then set data.images={others[0]}." if others else ""
-                raise DataError(f"data.root={self.root} has no {' or '.join(_IMAGES)}.{hint} {_layout()}")
-            place = found
-        return FolderPictures(place, _KINDS) if place.is_dir() else ZipPictures(place, _KINDS)
-
-    def _build(self, pictures: Pictures, divided: dict[str, list[str]], folder: Path) -> None:
+    def _build(self, pictures: Pictures, partition: dict[str, int], text: Path, labels: Labels, folder: Path) -> None:
+        divided = divide(pictures, partition, text)
+        ids = {part: [picture_id(name) for name in names] for part, names in divided.items()}
+        for part in PARTS:
+            labels.of(ids[part])
         channels, side = self.shape.channels, self.shape.side
-        log.info("decoding %d pictures of %s, once", sum(map(len, divided.values())), pictures.place)
+        log.info("decoding %d pictures of %s, once", len(pictures.names), pictures.place)
         as_they_are: list[str] = []
 
         def read(name: str) -> np.ndarray:
@@ -235,9 +184,9 @@ class CelebA(ImageDataModule):
                 write_pixels(folder / f"{part}.npy", names, read, (channels, side, side))
                 made[part] = Images(part, np.load(folder / f"{part}.npy", mmap_mode="r"))
         index = {
-            "sha256": content_sha256(*(made.get(part) for part in _PARTS)),
+            "sha256": content_sha256(*(made.get(part) for part in PARTS)),
             "as_they_are": len(as_they_are),
-            "names": {part: [_stem(name) for name in names] for part, names in divided.items()},
+            "names": ids,
         }
         (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
@@ -257,62 +206,17 @@ class CelebA(ImageDataModule):
         return as_array(square.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def _check_attributes(names: Sequence[str] | None) -> None:
-    for i, name in enumerate(names or ()):
+def _chosen(names: list[str] | Literal["all"] | None) -> list[str] | None:
+    if names is None or names == "all":
+        return None if names is None else list(ATTRIBUTES)
+    if isinstance(names, str) or not names:
+        raise ConfigError(f"data.attributes is {names!r}. Expected names such as [Male, Smiling], 'all' or null.")
+    for i, name in enumerate(names):
         if name not in ATTRIBUTES:
             raise ConfigError(f"data.attributes names {name!r}. {suggest(name, ATTRIBUTES)}")
-        if name in (names or ())[:i]:
+        if name in names[:i]:
             raise ConfigError(f"data.attributes names {name!r} twice.")
-
-
-def _layout() -> str:
-    return (
-        f"Expected, in itself or one folder down (Img/, Anno/, Eval/): {_IMAGES[0]} or the folder {_IMAGES[1]}/ of "
-        f"178 x 218 pictures 000001.jpg ... 202599.jpg; {_PARTITION}; for attributes {_ATTRIBUTES}; for persons "
-        f"{_PERSONS}."
-    )
-
-
-def _stem(name: str) -> str:
-    return PurePosixPath(name).stem
-
-
-def _divide(pictures: Pictures, partition: dict[str, int], text: Path) -> dict[str, list[str]]:
-    """Names of the pictures that are there, by part.
-
-    Raises:
-        DataError: one is not listed, or there twice, or none is for training.
-    """
-    divided: dict[str, list[str]] = {part: [] for part in _PARTS}
-    seen: set[str] = set()
-    for name in pictures.names:
-        stem = _stem(name)
-        if stem in seen:
-            raise DataError(f"{pictures.place} has two pictures called {stem!r}. Remove one of them.")
-        if stem not in partition:
-            raise DataError(f"{pictures.place} holds {name}, which {text} does not list.")
-        seen.add(stem)
-        divided[_PARTS[partition[stem]]].append(name)
-    if not divided["train"]:
-        raise DataError(
-            f"{pictures.place} holds {len(seen)} pictures, and none of those that {text} lists for training (part 0)."
-        )
-    return divided
-
-
-def _rows(row_of: dict[str, int], names: dict[str, list[str]], text: Path) -> list[int]:
-    """What a text says of each picture, part after part."""
-    try:
-        return [row_of[name] for own in names.values() for name in own]
-    except KeyError as error:
-        raise DataError(f"{text} has no line for the picture {error.args[0]}. Is it truncated?") from None
-
-
-def _say_what_is_missing(place: Path, names: dict[str, list[str]], listed: Sequence[int]) -> None:
-    here = [len(names[part]) for part in _PARTS]
-    if sum(here) < sum(listed):
-        shown = ", ".join(f"{part} {n} of {m}" for part, n, m in zip(_PARTS, here, listed, strict=True))
-        log.warning("%s holds %d of the %d listed pictures: %s", place, sum(here), sum(listed), shown)
+    return names
 
 
 def _with_labels(pixels: str, parts: dict[str, Images]) -> str:

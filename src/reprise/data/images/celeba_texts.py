@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,42 @@ ATTRIBUTES = (
 )
 # fmt: on
 PERSONS = 10_177
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a text says of pictures: the row of `values` by a picture's id, and where the text is, for errors."""
+
+    text: Path
+    row_of: dict[str, int]
+    values: np.ndarray
+
+    def of(self, ids: Sequence[str]) -> np.ndarray:
+        """Values of some pictures, in their order.
+
+        Raises:
+            DataError: the text has no line for one of them.
+        """
+        try:
+            found: np.ndarray = self.values[[self.row_of[i] for i in ids]]
+            return found
+        except KeyError as error:
+            raise DataError(f"{self.text} has no line for the picture {error.args[0]}. Is it truncated?") from None
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is asked for beside the pictures: persons, attributes, or neither."""
+
+    persons: Rows | None
+    attributes: Rows | None
+
+    def of(self, ids: Sequence[str]) -> dict[str, np.ndarray | None]:
+        """The arrays `labels` (N,) and `attributes` (N, A) of some pictures."""
+        return {
+            "labels": self.persons.of(ids) if self.persons else None,
+            "attributes": self.attributes.of(ids) if self.attributes else None,
+        }
 
 
 def read_numbers(content: bytes, path: Path, what: str, low: int, high: int) -> dict[str, int]:
