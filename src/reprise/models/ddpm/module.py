@@ -25,6 +25,7 @@ from reprise.models.ddpm import drawing, showing
 from reprise.models.ddpm.network import UNet
 from reprise.models.ddpm.objective import Loss, bound_loss, simple_loss
 from reprise.models.ddpm.quality import SampleQuality
+from reprise.nn.cuda_graph import RecordedCall
 from reprise.nn.images import TEST_GROUPS
 from reprise.samples.base import Sample
 from reprise.samples.grids import columns_grid, sample_grid
@@ -255,7 +256,8 @@ class DDPM(pl.LightningModule):
         x_t = None if start is None else start[1].to(self.device)
         training = self.network.training
         self.network.eval()
-        x_0 = drawing.run(self.network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
+        network = RecordedCall(self.network, self.device)
+        x_0 = drawing.run(network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
         self.network.train(training)
         return drawing.whole_numbers(x_0, self.shape.levels).cpu()
 
