@@ -28,11 +28,13 @@ EXPECTED = {
     "cifar10": ("cifar10.CIFAR10", (3, 32, 256, 10)),
     "imagenet32": ("imagenet.DownsampledImageNet", (3, 32, 256, 1000)),
     "imagenet64": ("imagenet.DownsampledImageNet", (3, 64, 256, 1000)),
+    "celeba": ("celeba.CelebA", (3, 64, 256, 0)),
     "image_folder": ("folder.ImageFolder", (3, 64, 256, 0)),
 }
 NEEDED = {
     "imagenet32": ["data.root=FOLDER"],
     "imagenet64": ["data.root=FOLDER"],
+    "celeba": ["data.root=FOLDER"],
     "image_folder": ["data.root=FOLDER", "data.shape.side=64"],
 }
 
@@ -72,6 +74,8 @@ def test_what_only_its_user_can_say_is_asked_for(name: str) -> None:
         (["data.binarize=sometimes"], "one of 'fixed', 'dynamic' or null"),
         (["data.exclude_test=[a]"], "data.exclude_test"),
         (["+data.crop_resize=true"], "crop_resize"),
+        (["data=celeba", "data.root=FOLDER", "data.attributes=Male"], "data.attributes"),
+        (["data=celeba", "data.root=FOLDER", "data.resize=cubic"], "one of 'bilinear', 'area'"),
     ],
 )
 def test_typing_errors_are_answered_before_anything_is_built(words: list[str], message: str) -> None:

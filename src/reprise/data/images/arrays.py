@@ -25,12 +25,14 @@ class Images:
         pixels: (N, C, H, W) uint8, in memory or memory-mapped.
         labels: (N,) whole numbers, None where there are none.
         names: id of each image; empty for "<part>-<row>".
+        attributes: (N, A) uint8 of 0 and 1, several yes-or-no labels of each image; None where none are asked for.
     """
 
     part: str
     pixels: np.ndarray
     labels: np.ndarray | None = None
     names: Sequence[str] = ()
+    attributes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -52,6 +54,7 @@ class ImageFiles:
         classes: number of labels, 0 where there are none.
         files: SHA-256 of what was read, by file; of the unpacked bytes, so that a compressed copy has the same.
         sha256: of all pixels and labels, where it was found out before; see `content_sha256`.
+        facts: what else the run record should say of the files, e.g. how many of the listed images are there.
     """
 
     train: Images
@@ -61,6 +64,7 @@ class ImageFiles:
     classes: int = 0
     files: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def content_sha256(self) -> str:
         """SHA-256 (hex) of all pixels and labels: the same for two file formats of the same data."""
@@ -68,7 +72,7 @@ class ImageFiles:
 
 
 def content_sha256(*parts: Images | None) -> str:
-    """SHA-256 (hex) of the parts' shapes, pixels and labels."""
+    """SHA-256 (hex) of the parts' shapes, pixels, labels and attributes."""
     digest = hashlib.sha256()
     for images in parts:
         digest.update(b"none" if images is None else json.dumps([images.part, images.pixels.shape]).encode())
@@ -78,6 +82,8 @@ def content_sha256(*parts: Images | None) -> str:
             digest.update(images.pixels[start : start + 4096].tobytes())
         if images.labels is not None:
             digest.update(images.labels.astype("<i8").tobytes())
+        if images.attributes is not None:
+            digest.update(np.ascontiguousarray(images.attributes).tobytes())
     return digest.hexdigest()
 
 
@@ -140,13 +146,16 @@ class Values:
 
     def item(self, values: np.ndarray, images: Images, row: int, position: int, group: int) -> dict[str, Any]:
         """What a loader hands out for one image."""
-        return {
+        found = {
             "image": torch.from_numpy(np.ascontiguousarray(values)),
             "label": int(images.labels[row]) if self.labels and images.labels is not None else -1,
             "position": position,
             "id": images.id(row),
             "group": group,
         }
+        if images.attributes is not None:
+            found["attributes"] = torch.from_numpy(images.attributes[row].copy())
+        return found
 
 
 class TrainingImages(Dataset[dict[str, Any]]):
@@ -179,12 +188,14 @@ class HeldOutImages(Dataset[dict[str, Any]]):
     def __init__(self, groups: Sequence[Selection], values: Values) -> None:
         self.groups = groups
         self.values = values
-        self._where = [(g, int(row)) for g, group in enumerate(groups) for row in group.rows]
+        # arrays rather than a list of pairs, since a group may have millions of images
+        self._group = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        self._row = np.concatenate([group.rows for group in groups])
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self._row)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        group, row = self._where[i]
+        group, row = int(self._group[i]), int(self._row[i])
         images = self.groups[group].images
         return self.values.item(self.values.fixed(images, row), images, row, i, group)

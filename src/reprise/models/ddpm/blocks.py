@@ -1,7 +1,7 @@
 """The blocks of the DDPM U-Net (Ho et al., arXiv 2006.11239, Appendix B; details from the authors' models/unet.py).
 
 B: images; C: channels; H, W: height and width of the maps at a block's resolution; E: width of the time embedding.
-Maps are (B, C, H, W) throughout, with channels last in memory.
+Maps are (B, C, H, W) throughout, as a rule with channels last in memory (see UNet.forward).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from reprise.nn.dropout import Dropout
 
 GROUPS, EPS = 32, 1e-6  # of group normalisation: the authors' code
 LEAST_PER_GROUP = 4  # channels, as in the paper's narrowest layer: 128 in 32 groups
@@ -113,7 +115,7 @@ class ResBlock(nn.Module):
         self.conv_in = Conv2d(c_in, c_out)
         self.time = Linear(width, c_out)
         self.norm_out = GroupNorm(c_out)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv_out = Conv2d(c_out, c_out, gain=NEARLY_ZERO)
         self.shortcut = Conv2d(c_in, c_out, 1) if c_in != c_out else nn.Identity()
 

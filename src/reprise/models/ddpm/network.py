@@ -106,7 +106,11 @@ class UNet(nn.Module):
             noise, then those of the log-variance.
         """
         embedded = F.silu(self.time(t))
-        h = self.conv_in(x.contiguous(memory_format=torch.channels_last))
+        if not x.is_cuda or torch.compiler.is_compiling():
+            # The faster layout; but not for single kernels on a GPU, of which torch's group normalisation (2.13) has
+            # none for it: it copies, and so would each block.
+            x = x.contiguous(memory_format=torch.channels_last)
+        h = self.conv_in(x)
         kept = [h]
         for layer in self.encode:
             h = layer(h) if isinstance(layer, Down) else self._run(layer, h, embedded)
