@@ -6,11 +6,17 @@ the forward process (author's code, model.py, get_mu_sigma), so that outputs of 
 
     variance = sigmoid(raw_variance / sqrt(T) + logit(beta_t))
     mean = x sqrt(1 - beta_t) + raw_mean sqrt(beta_t)
+
+For images the paper has another form (eqs. 64 and 65), where raw_mean is what x decays to:
+
+    variance = sigmoid(raw_variance + logit(beta_t))
+    mean = (x - raw_mean) (1 - variance) + raw_mean
 """
 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +33,17 @@ class GaussianChain(Chain):
 
     Args:
         rates: beta_1 ... beta_T, all below 1.
+        reverse: how the network's outputs stand for a reverse step, `perturbed` (code) or `decay` (eqs. 64 and 65).
 
     Raises:
-        ConfigError: a rate is 1, after which a Gaussian chain has no way back.
+        ConfigError: a rate is 1, after which a Gaussian chain has no way back, or `reverse` is unknown.
     """
 
-    def __init__(self, rates: DiffusionRates) -> None:
+    def __init__(self, rates: DiffusionRates, reverse: Literal["perturbed", "decay"] = "perturbed") -> None:
         super().__init__(rates)
+        if reverse not in ("perturbed", "decay"):
+            raise ConfigError(f"reverse is {reverse!r}. Expected 'perturbed' or 'decay'.")
+        self.reverse_form = reverse
         if bool((rates().detach() == 1.0).any()):
             raise ConfigError("a rate is 1, which erases everything in one step. Set initial=erase_half, or geometric.")
 
@@ -58,6 +68,9 @@ class GaussianChain(Chain):
         """Mean and variance of p(x_{t-1} | x_t), both (B, *shape)."""
         raw_mean, raw_variance = network(x_t, t)
         beta = table.beta(t)
+        if self.reverse_form == "decay":
+            variance = torch.sigmoid(raw_variance + per_example(torch.logit(beta), x_t))
+            return (x_t - raw_mean) * (1.0 - variance) + raw_mean, variance
         mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(beta.sqrt(), x_t)
         variance = torch.sigmoid(raw_variance / math.sqrt(self.steps) + per_example(torch.logit(beta), x_t))
         return mean, variance
