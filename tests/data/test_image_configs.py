@@ -30,12 +30,15 @@ EXPECTED = {
     "imagenet64": ("imagenet.DownsampledImageNet", (3, 64, 256, 1000)),
     "celeba": ("celeba.CelebA", (3, 64, 256, 0)),
     "image_folder": ("folder.ImageFolder", (3, 64, 256, 0)),
+    "dead_leaves": ("dead_leaves.DeadLeaves", (1, 32, 256, 0)),
+    "bark": ("patches.ImagePatches", (1, 32, 256, 0)),
 }
 NEEDED = {
     "imagenet32": ["data.root=FOLDER"],
     "imagenet64": ["data.root=FOLDER"],
     "celeba": ["data.root=FOLDER"],
     "image_folder": ["data.root=FOLDER", "data.shape.side=64"],
+    "bark": ["data.root=FOLDER"],
 }
 
 

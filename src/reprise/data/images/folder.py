@@ -95,6 +95,16 @@ def list_pictures(root: Path, classes: bool) -> tuple[list[Pictures], list[str]]
     return parts, kinds
 
 
+def files_sha256(parts: Sequence[Pictures], store: Path) -> str:
+    """SHA-256 (hex) over ids and files of all pictures; those of files are remembered in `store`."""
+    named = hashlib.sha256()
+    paths = [path for part in parts for path in part.paths]
+    names = [name for part in parts for name in part.names]
+    for name, sha256 in zip(names, file_digests(paths, store / "file_digests.json"), strict=True):
+        named.update(f"{name}\0{sha256}\n".encode())
+    return named.hexdigest()
+
+
 class ImageFolder(ImageDataModule):
     """PNG, JPEG, WebP and BMP files below `root`, as grey or colours according to shape.channels.
 
@@ -157,19 +167,15 @@ class ImageFolder(ImageDataModule):
             raise ConfigError("data.root is missing. Set it to a folder of pictures: data.root=PATH.")
         parts, kinds = list_pictures(self.root, self.shape.classes > 0)
         store = self.cache / "images"
-        named = hashlib.sha256()
-        paths = [path for part in parts for path in part.paths]
-        names = [name for part in parts for name in part.names]
-        for name, sha256 in zip(names, file_digests(paths, store / "file_digests.json"), strict=True):
-            named.update(f"{name}\0{sha256}\n".encode())
-        settings = [1, named.hexdigest(), self.shape.channels, self.shape.side, self.crop_resize]
+        digest, count = files_sha256(parts, store), sum(len(part.names) for part in parts)
+        settings = [1, digest, self.shape.channels, self.shape.side, self.crop_resize]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         folder = build_once(store / f"folder-{key}", lambda made: self._build(parts, made))
         images = {
             p.part: Images(p.part, np.load(folder / f"{p.part}.npy", mmap_mode="r"), p.labels, p.names) for p in parts
         }
         ordered = images["train"], images.get("val"), images.get("test")
-        files = {f"{len(names)} pictures": named.hexdigest()}
+        files = {f"{count} pictures": digest}
         return ImageFiles(*ordered, classes=len(kinds), files=files, sha256=self._sha256(folder, ordered))
 
     def _sha256(self, folder: Path, parts: Sequence[Images | None]) -> str:
