@@ -55,7 +55,8 @@ class VariationalBound(Metric):
 
         `prior_bpd` is L_T, `distortion_bpd` L_0; `rate/TIME` what was received until reverse time TIME = T - t + 1,
         `rmse/TIME` the error of the x_0 predicted then; `late_rate_share` the share of the rate that the last tenth of
-        the reverse process takes, `distortion_share` that of L_0 in the whole. Empty when nothing was added.
+        the reverse process takes, `distortion_share` that of L_0 in the whole. `terms` (S,) is the mean term of each
+        stratum. Empty when nothing was added.
         """
         if not self.count:
             return {}
@@ -73,15 +74,11 @@ class VariationalBound(Metric):
         rates = [found[f"rate/{time}"] for time in self.times]
         found["late_rate_share"] = 1.0 - rates[-2] / rates[-1] if len(rates) > 1 else torch.ones_like(rates[-1])
         found["distortion_share"] = found["distortion_bpd"] / found["bpd"]
+        found["terms"] = sums / torch.tensor([last - first + 1 for first, last in self.strata]).to(sums)
         return found
 
     @staticmethod
     def names(steps: int) -> list[str]:
-        """Names of what `compute` returns for T steps."""
+        """Names of the single numbers that `compute` returns for T steps."""
         curves = [f"{name}/{time}" for time in tenths(steps) for name in ("rate", "rmse")]
         return ["bpd", "prior_bpd", "distortion_bpd", "late_rate_share", "distortion_share", *curves]
-
-    def terms_bpd(self) -> Tensor:
-        """Mean term of each stratum in bits/dim (S,), to be called on the result of a synchronised state."""
-        lengths = torch.tensor([last - first + 1 for first, last in self.strata]).to(self.sums)
-        return self.sums / self.count / lengths * self.shape.bits_per_dim(1.0)

@@ -171,7 +171,7 @@ class DDPM(pl.LightningModule):
         found: dict[str, Tensor] = {}
         for prefix, bound in zip(TEST_GROUPS, self.bounds, strict=True):
             values: dict[str, Tensor] = bound.compute()  # type: ignore[operator]
-            found |= {f"{prefix}/{name}": value for name, value in values.items()}
+            found |= {f"{prefix}/{name}": value for name, value in values.items() if name != "terms"}
             if values and prefix == TEST_GROUPS[0]:
                 self.samples += showing.bound_curves(bound, values)  # type: ignore[arg-type]
             bound.reset()  # type: ignore[operator]

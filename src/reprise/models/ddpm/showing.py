@@ -63,7 +63,7 @@ def bound_curves(bound: VariationalBound, values: dict[str, Tensor]) -> list[Sam
     rates = [float(values[f"rate/{time}"]) for time in times]
     errors = [float(values[f"rmse/{time}"]) for time in times]
     middles = [(first + last) / 2 for first, last in bound.strata]
-    terms = bound.terms_bpd().tolist()
+    terms = values["terms"].tolist()
     return [
         Curve(
             name="rate_distortion",
