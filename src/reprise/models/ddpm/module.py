@@ -197,9 +197,9 @@ class DDPM(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Say before anything is computed that a feature network for FID is not there."""
-        for quality in (self.quality, self.val_quality):
-            if quality is not None and (stage == "test" or quality is self.val_quality):
-                quality.protocol.check()
+        quality = self.quality if stage == "test" else self.val_quality
+        if quality is not None:
+            quality.protocol.check()
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
