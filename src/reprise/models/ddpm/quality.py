@@ -37,7 +37,7 @@ class SampleQuality(nn.Module):
         """Compare samples with the data; every process draws and reads its share.
 
         Args:
-            trainer: whose data module has `reference_set`.
+            trainer: whose data module has `reference_set` and `reference_digest`, and a folder `cache`.
             draw: images (B, C, H, W) of some keys, in the way of a prefix.
             levels: of the images.
             batch: images at once.
@@ -46,10 +46,12 @@ class SampleQuality(nn.Module):
             each metric by its full name, the same on every process.
         """
         rank, world, device = trainer.global_rank, trainer.world_size, trainer.strategy.root_device
+        data = trainer.datamodule
         for split in self.protocol.references:
-            if self.metric.knows(split):  # from the validation before
-                continue
-            images = trainer.datamodule.reference_set(split)
+            images = data.reference_set(split)
+            folder = data.cache / "reference_features"
+            if self.metric.recall(split, folder, data.reference_digest(split), len(images)):
+                continue  # from the validation before, or an earlier run
             for rows in _portions(range(rank, len(images), world), batch):
                 given = torch.stack([images[row]["image"] for row in rows])
                 self.metric.update_reference(given.to(device), levels, split)

@@ -22,8 +22,8 @@ class DiffusionRates(nn.Module):
 
     `erase`: beta_t = 1 / (T - t + 1), a constant share 1/T of the signal is erased in each step and none is left (the
     paper's choice for binomial diffusion). `erase_half`: beta_t = 1 / linspace(T, 2, T), the same but for about 1/T
-    that is left at the end (the author's code, model.py, for Gaussian diffusion). `geometric`: 1 - alpha_bar_t grows by the
-    same factor in every step, from beta_1 to `end`.
+    that is left at the end (the author's code, model.py, for Gaussian diffusion). `geometric`: 1 - alpha_bar_t grows by
+    the same factor in every step, from beta_1 to `end`.
 
     A learned rate is minimum + sigmoid(free number) (1 - minimum - 1e-5), as in the author's code, but with a free
     number for each step, which starts at the chosen schedule; its gradient is the bound's with the noise held fixed.
