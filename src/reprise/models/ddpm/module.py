@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -254,11 +254,9 @@ class DDPM(pl.LightningModule):
         learned = self.reverse.variance == "learned" and way.method == "ancestral" and way.variance in (None, "learned")
         noise = self._noise(seed, stream, keys)
         x_t = None if start is None else start[1].to(self.device)
-        training = self.network.training
-        self.network.eval()
         network = RecordedCall(self.network, self.device)
-        x_0 = drawing.run(network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
-        self.network.train(training)
+        with self._without_dropout():
+            x_0 = drawing.run(network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
         return drawing.whole_numbers(x_0, self.shape.levels).cpu()
 
     @torch.no_grad()
@@ -427,10 +425,21 @@ class DDPM(pl.LightningModule):
         self, image: Tensor, keys: list[int], intervals: list[tuple[int, int]], with_distortion: bool
     ) -> Terms:
         x_0 = drawing.scaled(image.to(self.device), self.shape.levels)
-        draw = self._noise(0, "bound", keys).at
-        return measure(
-            self, self.reverse, x_0, self.shape.levels, intervals, draw, cdf=self.cdf, with_distortion=with_distortion
-        )
+        draw, levels = self._noise(0, "bound", keys).at, self.shape.levels
+        with self._without_dropout():
+            return measure(
+                self, self.reverse, x_0, levels, intervals, draw, cdf=self.cdf, with_distortion=with_distortion
+            )
+
+    @contextlib.contextmanager
+    def _without_dropout(self) -> Iterator[None]:
+        """In evaluation mode, whatever mode the network is in before and afterwards."""
+        training = self.network.training
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self.network.train(training)
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         """The precision of the run, for what hooks compute outside of a step."""
