@@ -57,6 +57,11 @@ def unet(steps: int = 12, variance: str = "large", dropout: float = 0.0, **setti
     return DDPM(network, schedule(steps), ADAM, seed=3, variance=variance, **settings)  # type: ignore[arg-type]
 
 
+def known(module: DDPM) -> Any:
+    """The network of `formula`."""
+    return module.network
+
+
 def lively(module: DDPM) -> DDPM:
     """With weights that are not nearly zero where an initial network's are."""
     generator = torch.Generator().manual_seed(1)
@@ -150,7 +155,7 @@ class Literal:
         self.predicts, self.variance = module.reverse.predicts, module.reverse.variance
         self.levels, self.dims = module.shape.levels, module.shape.dims
         self.size = (module.shape.channels, module.shape.side, module.shape.side)
-        self.a, self.b = float(module.network.a.detach()), float(module.network.b.detach())  # type: ignore[arg-type]
+        self.a, self.b = float(known(module).a.detach()), float(known(module).b.detach())
         self.beta = [math.nan, *module.reverse.schedule.betas.tolist()]
         self.steps = len(self.beta) - 1
         self.bar = [math.prod(1 - b for b in self.beta[1 : t + 1]) for t in range(self.steps + 1)]

@@ -17,7 +17,20 @@ from reprise.diffusion.terms import strata, tenths
 from reprise.models.ddpm.module import DDPM
 from reprise.nn.images import ImageShape
 from reprise.nn.randomness import ExampleDraws
-from tests.models.ddpm import ADAM, SHAPE, Formula, Literal, batch_of, formula, joined, keys_of, lively, logged, unet
+from tests.models.ddpm import (
+    ADAM,
+    SHAPE,
+    Formula,
+    Literal,
+    batch_of,
+    formula,
+    joined,
+    keys_of,
+    known,
+    lively,
+    logged,
+    unet,
+)
 
 PREDICTS, LOSSES, VARIANCES = ("epsilon", "mean", "x_0"), ("simple", "bound"), ("large", "small", "learned")
 OBJECTIVES = [c for c in itertools.product(PREDICTS, LOSSES, VARIANCES) if c[1:] != ("simple", "learned")]
@@ -60,7 +73,7 @@ def test_every_step_is_trained_the_decoders_too() -> None:
     expected = losses_by_hand(module, batch)
     alone = [loss_of(module, batch_of(1, first=i)) for i in range(40)]
     assert alone == pytest.approx(expected, rel=1e-4)
-    assert literal.steps == 4 and {n for n, _ in module.network.seen} == {0, 1, 2, 3}  # counted from 0 there
+    assert literal.steps == 4 and {n for n, _ in known(module).seen} == {0, 1, 2, 3}  # counted from 0 there
 
 
 def test_simple_loss_of_an_untrained_network_is_one() -> None:
@@ -149,8 +162,8 @@ def test_a_test_measures_the_terms_and_what_follows_from_them(steps: int) -> Non
 
 def test_rates_add_up_and_distortion_falls() -> None:
     module = formula(20, predicts="x_0")
-    module.network.a.data.fill_(1.0)  # type: ignore[union-attr,operator]
-    module.network.b.data.fill_(0.0)  # type: ignore[union-attr,operator]
+    known(module).a.data.fill_(1.0)
+    known(module).b.data.fill_(0.0)
     found = measured(module, batch_of(60))
     rates, errors = ([found[f"test/{name}/{2 * k}"] for k in range(1, 11)] for name in ("rate", "rmse"))
     assert rates == sorted(rates) and rates[0] > 0
@@ -219,9 +232,9 @@ def test_fewer_terms_stand_for_all(terms: int) -> None:
     for time in tenths(30):
         assert found[f"test/rate/{time}"] == pytest.approx(whole[f"test/rate/{time}"], rel=0.15)
         assert found[f"test/rmse/{time}"] == pytest.approx(whole[f"test/rmse/{time}"], rel=0.1)
-    calls = len(module.network.seen)
+    calls = len(known(module).seen)
     module.validation_step(batch, 0)
-    assert len(module.network.seen) - calls == 1 + len(strata(30, terms))  # one for the loss
+    assert len(known(module).seen) - calls == 1 + len(strata(30, terms))  # one for the loss
     assert float(module.val_bpd.compute()) == pytest.approx(found["test/bpd"], rel=1e-6)
     assert float(module.val_loss.compute()) == pytest.approx(1.0, abs=0.6)
 
