@@ -352,7 +352,7 @@ def test_both_forms_of_a_reverse_step() -> None:
     raw = torch.randn(5, 1, 4, 4), torch.randn(5, 1, 4, 4)
     network = lambda x, t: raw  # noqa: E731
     beta = rates()[t - 1].float()[:, None, None, None]
-    for form in ("perturbed", "decay"):
+    for form in ("step", "decay"):
         chain = GaussianChain(rates, form)  # type: ignore[arg-type]
         table = chain.table()
         _, variance = chain.reverse(Nothing(), table, x, t)
@@ -364,5 +364,5 @@ def test_both_forms_of_a_reverse_step() -> None:
         if form == "decay":
             expected = (x - raw[0]) * (1 - variance) + raw[0]
         torch.testing.assert_close(mean, expected)
-    with pytest.raises(ConfigError, match="Expected 'perturbed' or 'decay'"):
+    with pytest.raises(ConfigError, match="Expected 'step' or 'decay'"):
         GaussianChain(rates, "other")  # type: ignore[arg-type]

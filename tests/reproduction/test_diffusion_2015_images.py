@@ -18,7 +18,7 @@ from reprise.reproduction.papers import read_paper
 
 # data, side, batch, form of a reverse step, style of the network, T, first rate, iterations
 ROWS = {
-    "cifar10": ("CIFAR10", 32, 200, "perturbed", "code", 1000, 2e-3, 425_000),
+    "cifar10": ("CIFAR10", 32, 200, "step", "code", 1000, 2e-3, 425_000),
     "mnist": ("MNIST", 28, 512, "decay", "paper", 1000, 2e-3, 97_000),
     "dead_leaves": ("DeadLeaves", 32, 200, "decay", "paper", 1000, 2e-3, 425_000),
     "bark": ("ImagePatches", 32, 200, "decay", "paper", 500, 3e-3, 425_000),

@@ -33,16 +33,16 @@ class GaussianChain(Chain):
 
     Args:
         rates: beta_1 ... beta_T, all below 1.
-        reverse: how the network's outputs stand for a reverse step, `perturbed` (code) or `decay` (eqs. 64 and 65).
+        reverse: how the network's outputs stand for a reverse step, `step` (code) or `decay` (eqs. 64 and 65).
 
     Raises:
         ConfigError: a rate is 1, after which a Gaussian chain has no way back, or `reverse` is unknown.
     """
 
-    def __init__(self, rates: DiffusionRates, reverse: Literal["perturbed", "decay"] = "perturbed") -> None:
+    def __init__(self, rates: DiffusionRates, reverse: Literal["step", "decay"] = "step") -> None:
         super().__init__(rates)
-        if reverse not in ("perturbed", "decay"):
-            raise ConfigError(f"reverse is {reverse!r}. Expected 'perturbed' or 'decay'.")
+        if reverse not in ("step", "decay"):
+            raise ConfigError(f"reverse is {reverse!r}. Expected 'step' or 'decay'.")
         self.reverse_form = reverse
         if bool((rates().detach() == 1.0).any()):
             raise ConfigError("a rate is 1, which erases everything in one step. Set initial=erase_half, or geometric.")
