@@ -37,8 +37,8 @@ def test_the_progress_bar_is_as_long_as_the_way(options: dict[str, Any], own: Sa
     assert module.inputs_for(**options) == ("examples" if "interpolate" in options else "none")
     done: list[int] = []
     module.generate(given, on_step=done.append, **options)
-    known = {k: v for k, v in options.items() if k not in ("mix", "progressive")}
-    assert module.generate_steps(**known) == len(done) == len(known(module).seen)
+    chosen = {k: v for k, v in options.items() if k not in ("mix", "progressive")}
+    assert module.generate_steps(**chosen) == len(done) == len(known(module).seen)
     assert done == sorted(set(done), reverse=True)
 
 

@@ -17,9 +17,9 @@ from reprise.diffusion.schedules import NoiseSchedule
 from reprise.diffusion.steps import Sampling, Variance
 from reprise.diffusion.terms import Terms, measure, strata
 from reprise.metrics.base import Mean
-from reprise.metrics.variational_bound import VariationalBound
 from reprise.metrics.images.quality import Quality
 from reprise.metrics.likelihood import BitsPerDim
+from reprise.metrics.variational_bound import VariationalBound
 from reprise.models.ddpm import drawing, showing
 from reprise.models.ddpm.generating import GeneratingModule
 from reprise.models.ddpm.network import UNet
