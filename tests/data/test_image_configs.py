@@ -36,12 +36,15 @@ EXPECTED = {
     "lsun_bedroom": ("folder.ImageFolder", (3, 256, 256, 0)),
     "lsun_cat": ("folder.ImageFolder", (3, 256, 256, 0)),
     "lsun_church": ("folder.ImageFolder", (3, 256, 256, 0)),
+    "dead_leaves": ("dead_leaves.DeadLeaves", (1, 32, 256, 0)),
+    "bark": ("patches.ImagePatches", (1, 32, 256, 0)),
 }
 NEEDED = {
     "imagenet32": ["data.root=FOLDER"],
     "imagenet64": ["data.root=FOLDER"],
     **{name: ["data.root=FOLDER"] for name in ("celeba", "celebahq256", "lsun_bedroom", "lsun_cat", "lsun_church")},
     "image_folder": ["data.root=FOLDER", "data.shape.side=64"],
+    "bark": ["data.root=FOLDER"],
 }
 
 

@@ -155,6 +155,13 @@ def _read(folder: Path, channels: int, side: int, crop_resize: bool, name: str) 
     return read_picture(folder / name, channels, side, crop_resize)
 
 
+def files_sha256(parts: Sequence[Part], store: Path) -> str:
+    """SHA-256 (hex) over ids and files of all pictures, remembered in `store` by names, sizes and times of change."""
+    stamps = json.dumps([[part.name, part.pictures.stamp] for part in parts])
+    memory = store / "digests" / f"folder-{hashlib.sha256(stamps.encode()).hexdigest()}.json"
+    return remember(memory, lambda: pictures_digest([(part.pictures, part.id) for part in parts]))
+
+
 class ImageFolder(ImageDataModule):
     """PNG, JPEG, WebP and BMP files below `root`, or npy files of bytes, as grey or colours by shape.channels.
 
@@ -228,16 +235,14 @@ class ImageFolder(ImageDataModule):
             raise ConfigError("data.root is missing. Set it to a folder of pictures: data.root=PATH.")
         parts, kinds = list_pictures(self.root, self.shape.classes > 0)
         store = self.cache / "images"
-        stamps = json.dumps([[part.name, part.pictures.stamp] for part in parts])
-        memory = store / "digests" / f"folder-{hashlib.sha256(stamps.encode()).hexdigest()}.json"
-        named = remember(memory, lambda: pictures_digest([(part.pictures, part.id) for part in parts]))
-        settings = [1, named, self.shape.channels, self.shape.side, self.crop_resize]
+        digest, count = files_sha256(parts, store), sum(len(part.names) for part in parts)
+        settings = [1, digest, self.shape.channels, self.shape.side, self.crop_resize]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         kind = "folder" if self.decode == "once" else "checked"
         folder = build_once(store / f"{kind}-{key}", lambda made: self._build(parts, made))
         images = {p.name: Images(p.name, self._pixels(p, folder), p.labels, p.names) for p in parts}
         ordered = images["train"], images.get("val"), images.get("test")
-        files = {f"{sum(len(part.names) for part in parts)} pictures": named}
+        files = {f"{count} pictures": digest}
         return ImageFiles(*ordered, classes=len(kinds), files=files, sha256=self._sha256(folder, ordered))
 
     def _pixels(self, part: Part, folder: Path) -> Pixels:
