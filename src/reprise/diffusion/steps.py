@@ -177,7 +177,7 @@ class Sampling:
         first = len(schedule) if top is None else top
         if not 1 <= first <= len(schedule):
             raise ValueError(f"step {first} of a schedule; expected 1 to {len(schedule)}")
-        if self.steps is not None and top is not None:
+        if self.steps is not None and top is not None and self.steps <= len(schedule):
             indices = evenly(first, min(self.steps, first))
         else:
             indices = evenly(first, first if self.steps is None else self.steps)

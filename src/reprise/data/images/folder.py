@@ -125,6 +125,13 @@ def list_pictures(root: Path, classes: bool) -> tuple[list[Part], list[str]]:
     return parts, kinds
 
 
+def files_sha256(parts: Sequence[Part], store: Path) -> str:
+    """SHA-256 (hex) over ids and files of all pictures; remembered in `store` until a file is written again."""
+    stamps = json.dumps([[part.name, part.pictures.stamp] for part in parts])
+    memory = store / "digests" / f"folder-{hashlib.sha256(stamps.encode()).hexdigest()}.json"
+    return remember(memory, lambda: pictures_digest([(part.pictures, part.id) for part in parts]))
+
+
 def _kinds(parts: dict[str, FolderPictures]) -> list[str]:
     """Names of the folders in which pictures lie, sorted."""
     for pictures in parts.values():
@@ -153,13 +160,6 @@ def _refuse_doubles(root: Path, names: Sequence[str]) -> None:
 
 def _read(folder: Path, channels: int, side: int, crop_resize: bool, name: str) -> np.ndarray:
     return read_picture(folder / name, channels, side, crop_resize)
-
-
-def files_sha256(parts: Sequence[Part], store: Path) -> str:
-    """SHA-256 (hex) over ids and files of all pictures, remembered in `store` by names, sizes and times of change."""
-    stamps = json.dumps([[part.name, part.pictures.stamp] for part in parts])
-    memory = store / "digests" / f"folder-{hashlib.sha256(stamps.encode()).hexdigest()}.json"
-    return remember(memory, lambda: pictures_digest([(part.pictures, part.id) for part in parts]))
 
 
 class ImageFolder(ImageDataModule):
@@ -235,14 +235,14 @@ class ImageFolder(ImageDataModule):
             raise ConfigError("data.root is missing. Set it to a folder of pictures: data.root=PATH.")
         parts, kinds = list_pictures(self.root, self.shape.classes > 0)
         store = self.cache / "images"
-        digest, count = files_sha256(parts, store), sum(len(part.names) for part in parts)
-        settings = [1, digest, self.shape.channels, self.shape.side, self.crop_resize]
+        named = files_sha256(parts, store)
+        settings = [1, named, self.shape.channels, self.shape.side, self.crop_resize]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         kind = "folder" if self.decode == "once" else "checked"
         folder = build_once(store / f"{kind}-{key}", lambda made: self._build(parts, made))
         images = {p.name: Images(p.name, self._pixels(p, folder), p.labels, p.names) for p in parts}
         ordered = images["train"], images.get("val"), images.get("test")
-        files = {f"{count} pictures": digest}
+        files = {f"{sum(len(part.names) for part in parts)} pictures": named}
         return ImageFiles(*ordered, classes=len(kinds), files=files, sha256=self._sha256(folder, ordered))
 
     def _pixels(self, part: Part, folder: Path) -> Pixels:

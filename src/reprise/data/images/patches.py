@@ -18,7 +18,7 @@ from reprise.data.cache import build_once
 from reprise.data.images.arrays import ImageFiles, Images, content_sha256
 from reprise.data.images.base import ImageDataModule
 from reprise.data.images.files import as_array, decode_picture
-from reprise.data.images.folder import Part, files_sha256, list_pictures
+from reprise.data.images.folder import files_sha256, list_pictures
 from reprise.data.images.rows import hold_out
 from reprise.nn.images import ImageShape
 
@@ -26,16 +26,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """Pictures of one split: its name, their files and their ids."""
+class Photographs:
+    """The pictures of one part: its name, its files, and their ids."""
 
-    split: str
-    paths: list[Path]
-    names: list[str]
-
-    def some(self, split: str, rows: np.ndarray) -> Chosen:
-        """Those of some rows, as pictures of a split."""
-        return Chosen(split, [self.paths[i] for i in rows], [self.names[i] for i in rows])
+    part: str
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
 
 
 def cut(picture: np.ndarray, side: int) -> np.ndarray:
@@ -118,13 +114,18 @@ class ImagePatches(ImageDataModule):
         """Cut up the pictures once into memory-mapped arrays, and from then on read these."""
         if self.root is None:
             raise ConfigError("data.root is missing. Set it to a folder of pictures: data.root=PATH.")
-        parts, _ = list_pictures(self.root, classes=False)
+        listed, _ = list_pictures(self.root, classes=False)
         store = self.cache / "images"
-        digest, count = files_sha256(parts, store), sum(len(part.names) for part in parts)
-        splits = self._with_held_out(parts)
-        settings = [1, digest, [split.names for split in splits], self.shape.channels, self.shape.side]
+        digest, count = files_sha256(listed, store), sum(len(part.names) for part in listed)
+        parts = self._with_held_out(
+            [
+                Photographs(p.name, tuple(p.pictures.place / name for name in p.pictures.names), tuple(p.names))
+                for p in listed
+            ]
+        )
+        settings = [1, digest, [part.names for part in parts], self.shape.channels, self.shape.side]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
-        folder = build_once(store / f"patches-{key}", lambda made: self._build(splits, made))
+        folder = build_once(store / f"patches-{key}", lambda made: self._build(parts, made))
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         found = {
             part: Images(part, np.load(folder / f"{part}.npy", mmap_mode="r"), names=names)
@@ -133,12 +134,9 @@ class ImagePatches(ImageDataModule):
         files = {f"{count} pictures": digest}
         return ImageFiles(found["train"], found.get("val"), found.get("test"), files=files, sha256=index["sha256"])
 
-    def _with_held_out(self, parts: list[Part]) -> list[Chosen]:
+    def _with_held_out(self, parts: list[Photographs]) -> list[Photographs]:
         """Parts of the folder, and those that are held out of its training pictures."""
-        there = {}
-        for part in parts:
-            paths = [part.pictures.place / name for name in part.pictures.names]
-            there[part.name] = Chosen(part.name, paths, list(part.names))
+        there = {part.part: part for part in parts}
         for split, number in self.held_out_pictures.items():
             if split in there and number:
                 raise ConfigError(f"data.{split}_pictures is {number}, but {self.root} has {split}/. Set it to 0.")
@@ -151,24 +149,28 @@ class ImagePatches(ImageDataModule):
                 "for training. Lower data.val_pictures or data.test_pictures."
             )
         rows = dict(zip(("train", "val", "test"), hold_out(len(train.names), test, val, self.split_seed), strict=True))
-        chosen = [train.some(split, which) for split, which in rows.items() if len(which)]
+        chosen = [
+            Photographs(part, tuple(train.paths[i] for i in which), tuple(train.names[i] for i in which))
+            for part, which in rows.items()
+            if len(which)
+        ]
         return [*chosen, *there.values()]
 
-    def _build(self, splits: list[Chosen], folder: Path) -> None:
-        log.info("cutting up %d pictures, once", sum(len(split.paths) for split in splits))
+    def _build(self, parts: list[Photographs], folder: Path) -> None:
+        log.info("cutting up %d pictures, once", sum(len(part.paths) for part in parts))
         made, names = [], {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for split in splits:
-                squares = list(pool.map(self._squares, split.paths))
-                names[split.split] = [
+            for part in parts:
+                squares = list(pool.map(self._squares, part.paths))
+                names[part.part] = [
                     f"{name}/{row}-{column}"
-                    for name, (rows, columns, _) in zip(split.names, squares, strict=True)
+                    for name, (rows, columns, _) in zip(part.names, squares, strict=True)
                     for row in range(rows)
                     for column in range(columns)
                 ]
                 pixels = np.concatenate([found for _, _, found in squares])
-                np.save(folder / f"{split.split}.npy", pixels)
-                made.append(Images(split.split, pixels))
+                np.save(folder / f"{part.part}.npy", pixels)
+                made.append(Images(part.part, pixels))
         index = {"sha256": content_sha256(*made), "names": names}
         (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
 

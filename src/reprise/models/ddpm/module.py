@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -122,7 +122,7 @@ class DDPM(pl.LightningModule):
         names = ["test", *(f"test/{name}" for name in self.few_steps)]
         self.quality = None if quality is None else SampleQuality(quality, names)
         self.samples: list[Sample] = []  # of the last validation or test
-        self._emerging: list[tuple[int, Tensor]] = []  # what the last `generate` saw on its way
+        self._emerging: list[list[tuple[int, Tensor]]] = []  # what each `generate` since the last overview saw
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         """The network's output for x_t (B, C, H, W) and steps t (B,) in 1..T."""
@@ -254,11 +254,9 @@ class DDPM(pl.LightningModule):
         learned = self.reverse.variance == "learned" and way.method == "ancestral" and way.variance in (None, "learned")
         noise = self._noise(seed, stream, keys)
         x_t = None if start is None else start[1].to(self.device)
-        training = self.network.training
-        self.network.eval()
         network = RecordedCall(self.network, self.device)
-        x_0 = drawing.run(network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
-        self.network.train(training)
+        with self._without_dropout():
+            x_0 = drawing.run(network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
         return drawing.whole_numbers(x_0, self.shape.levels).cpu()
 
     @torch.no_grad()
@@ -292,8 +290,7 @@ class DDPM(pl.LightningModule):
         Raises:
             ConfigError: t or mix is out of range.
         """
-        if not 1 <= t <= len(self.reverse):
-            raise ConfigError(f"interpolate={t}. Expected a step from 1 to {len(self.reverse)}.")
+        self._check_step(t)
         if not 0.0 <= mix <= 1.0:
             raise ConfigError(f"mix={mix}. Expected 0 to 1.")
         noise = self._noise(seed, "interpolate", keys)
@@ -312,10 +309,12 @@ class DDPM(pl.LightningModule):
         steps: int | None = None,
         variance: Variance | None = None,
         method: Literal["ancestral", "ddim"] | None = None,
-        eta: float = 0.0,
+        eta: float | None = None,
         interpolate: int | None = None,
     ) -> int:
         """Steps of the reverse process that `generate` will take, for a progress bar."""
+        if interpolate is not None:
+            self._check_step(interpolate)
         return len(self._plan(self._way(steps, variance, method, eta), "generate", interpolate))
 
     def generate(
@@ -326,7 +325,7 @@ class DDPM(pl.LightningModule):
         steps: int | None = None,
         variance: Literal["large", "small", "learned"] | None = None,
         method: Literal["ancestral", "ddim"] | None = None,
-        eta: float = 0.0,
+        eta: float | None = None,
         interpolate: int | None = None,
         mix: float = 0.5,
         progressive: bool = False,
@@ -341,8 +340,9 @@ class DDPM(pl.LightningModule):
             steps: steps to take, evenly spaced; by default as the run is configured, which is all.
             variance: large, small or learned; by default that of training.
             method: ancestral or ddim; by default as the run is configured.
-            eta: of ddim; 0 draws nothing on the way.
-            interpolate: step to which given images are diffused; each is mixed with the next, the last with the first.
+            eta: of ddim; 0 draws nothing on the way; by default as the run is configured.
+            interpolate: step to which given images are diffused; of those that are drawn together each is mixed with
+                the next, the last with the first.
             mix: of an interpolation; 0 for the image, 1 for the next.
             progressive: also show what x_0 was predicted to be on the way.
             keys: one number per image that, with the seed, decides its noise; by default its place in the list.
@@ -361,11 +361,15 @@ class DDPM(pl.LightningModule):
                 raise ConfigError("progressive=true shows samples, not interpolations. Leave one of the two out.")
             images = torch.stack([c["image"] for c in conditions])
             return list(self.interpolate(images, images.roll(-1, 0), interpolate, mix, keys, seed, way, on_step))
+        if any(condition is not None for condition in conditions):
+            raise ConfigError(
+                "images are given, and samples are drawn from nothing. Add interpolate=STEP, or leave out input."
+            )
         plan = self._plan(way, "generate")
         watch = showing.Watch([step.index for step in plan], self.shape.levels) if progressive else None
         made = self.sample(keys, seed, "generate", way, None, watch, on_step)
         if watch is not None:
-            self._emerging = watch.seen
+            self._emerging.append(watch.seen)
         return list(made)
 
     def overview(
@@ -382,10 +386,12 @@ class DDPM(pl.LightningModule):
         drawn = torch.stack(made)
         if interpolate is not None:
             images = torch.stack([c["image"] for c in conditions]).cpu()
-            columns = [("first", images), (f"{mix:g}", drawn), ("second", images.roll(-1, 0))]
+            others = torch.cat([together.roll(-1, 0) for together in images.split(self.generation_batch)])
+            columns = [("first", images), (f"{mix:g}", drawn), ("second", others)]
             return columns_grid("grid", f"interpolated at t = {interpolate}", self.shape.levels, columns)
         if progressive and self._emerging:
-            return showing.emerging_grid("grid", self._emerging, self.shape.levels)
+            seen, self._emerging = showing.together(self._emerging, len(made)), []
+            return showing.emerging_grid("grid", seen, self.shape.levels)
         return sample_grid(drawn, self.shape.levels, "grid")
 
     def _way(
@@ -393,7 +399,7 @@ class DDPM(pl.LightningModule):
         steps: int | None,
         variance: Variance | None,
         method: Literal["ancestral", "ddim"] | None,
-        eta: float,
+        eta: float | None,
     ) -> Sampling:
         """The model's own way of sampling, but for what is given."""
         own = self.sampling
@@ -404,11 +410,15 @@ class DDPM(pl.LightningModule):
                 steps=own.steps if steps is None else steps,
                 variance=variance or (own.variance if same else None),
                 method=chosen,
-                eta=eta or (own.eta if same else 0.0),
+                eta=eta if eta is not None else (own.eta if same else 0.0),
                 clip=own.clip,
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+    def _check_step(self, t: int) -> None:
+        if not 1 <= t <= len(self.reverse):
+            raise ConfigError(f"interpolate={t}. Expected a step from 1 to {len(self.reverse)}.")
 
     def _plan(self, way: Sampling, name: str, top: int | None = None) -> list[Step]:
         try:
@@ -427,10 +437,21 @@ class DDPM(pl.LightningModule):
         self, image: Tensor, keys: list[int], intervals: list[tuple[int, int]], with_distortion: bool
     ) -> Terms:
         x_0 = drawing.scaled(image.to(self.device), self.shape.levels)
-        draw = self._noise(0, "bound", keys).at
-        return measure(
-            self, self.reverse, x_0, self.shape.levels, intervals, draw, cdf=self.cdf, with_distortion=with_distortion
-        )
+        draw, levels = self._noise(0, "bound", keys).at, self.shape.levels
+        with self._without_dropout():
+            return measure(
+                self, self.reverse, x_0, levels, intervals, draw, cdf=self.cdf, with_distortion=with_distortion
+            )
+
+    @contextlib.contextmanager
+    def _without_dropout(self) -> Iterator[None]:
+        """In evaluation mode, whatever mode the network is in before and afterwards."""
+        training = self.network.training
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self.network.train(training)
 
     def _precision(self) -> contextlib.AbstractContextManager[Any]:
         """The precision of the run, for what hooks compute outside of a step."""

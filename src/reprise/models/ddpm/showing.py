@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from reprise.metrics.bound import VariationalBound
@@ -36,6 +37,18 @@ class Watch:
         """Look at one step."""
         if t in self._wanted:
             self.seen.append((t, whole_numbers(x_0, self._levels).cpu()))
+
+
+def together(parts: Sequence[Sequence[tuple[int, Tensor]]], count: int) -> list[tuple[int, Tensor]]:
+    """What the last `count` images showed that were drawn in portions, as the last portion was.
+
+    Args:
+        parts: what a Watch saw of each portion.
+        count: of images.
+    """
+    times = [t for t, _ in parts[-1]]
+    alike = [part for part in parts if [t for t, _ in part] == times]
+    return [(t, torch.cat([part[i][1] for part in alike])[-count:]) for i, t in enumerate(times)]
 
 
 def emerging_grid(name: str, seen: Sequence[tuple[int, Tensor]], levels: int) -> ImageGrid:
