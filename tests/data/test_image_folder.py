@@ -266,6 +266,8 @@ def test_formats_and_colours(tmp_path: Path) -> None:
     assert set(np.unique(read_picture(tmp_path / "b.png", 1, 8))) == {0, 255}
     Image.fromarray(colour).quantize(4).save(tmp_path / "p.png")
     assert read_picture(tmp_path / "p.png", 3, 8).shape == (3, 8, 8)
+    write(tmp_path / "w.jpg", colour, format="WEBP", lossless=True)  # as LSUN's own tool names them
+    np.testing.assert_array_equal(read_picture(tmp_path / "w.jpg", 3, 8), colour.transpose(2, 0, 1))
     flat = np.full((8, 8, 3), 200, np.uint8)
     write(tmp_path / "a.jpg", flat, quality=95)
     assert np.abs(read_picture(tmp_path / "a.jpg", 3, 8).astype(int) - 200).max() <= 2
