@@ -352,7 +352,7 @@ def test_both_forms_of_a_reverse_step() -> None:
     raw = torch.randn(5, 1, 4, 4), torch.randn(5, 1, 4, 4)
     network = lambda x, t: raw  # noqa: E731
     beta = rates()[t - 1].float()[:, None, None, None]
-    for form in ("step", "signal", "decay"):
+    for form in ("step", "decay"):
         chain = GaussianChain(rates, form)  # type: ignore[arg-type]
         table = chain.table()
         _, variance = chain.reverse(Nothing(), table, x, t)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
-from reprise.metrics.bounds import BoundBits, BoundGainBits, StepTerms
+from reprise.metrics.lower_bound import BoundBits, BoundGainBits, StepTerms
 from reprise.models.diffusion_2015.chain import Chain, Known, strata
 from reprise.models.diffusion_2015.showing import diffused, panels, shown_steps, terms_curve
 from reprise.nn.images import TEST_GROUPS

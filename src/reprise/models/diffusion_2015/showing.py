@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from reprise.metrics.bounds import StepTerms
+from reprise.metrics.lower_bound import StepTerms
 from reprise.models.diffusion_2015.chain import Chain
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
