@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from reprise.cli.common import compose_checked
+from reprise.config.compose import group_choices
 from reprise.config.errors import ConfigError
 from reprise.config.instantiate import instantiate
 from reprise.data.images.base import ImageDataModule
 from reprise.data.images.digits import Digits
 from reprise.nn.images import ImageShape
+from tests.conftest import ROOT
 
 # what a speech model reads of its data, which images have not
 MODEL = [
@@ -32,11 +34,15 @@ EXPECTED = {
     "image_folder": ("folder.ImageFolder", (3, 64, 256, 0)),
     "dead_leaves": ("dead_leaves.DeadLeaves", (1, 32, 256, 0)),
     "bark": ("patches.ImagePatches", (1, 32, 256, 0)),
+    "celebahq256": ("folder.ImageFolder", (3, 256, 256, 0)),
+    "lsun_bedroom": ("folder.ImageFolder", (3, 256, 256, 0)),
+    "lsun_cat": ("folder.ImageFolder", (3, 256, 256, 0)),
+    "lsun_church": ("folder.ImageFolder", (3, 256, 256, 0)),
 }
 NEEDED = {
     "imagenet32": ["data.root=FOLDER"],
     "imagenet64": ["data.root=FOLDER"],
-    "celeba": ["data.root=FOLDER"],
+    **{name: ["data.root=FOLDER"] for name in ("celeba", "celebahq256", "lsun_bedroom", "lsun_cat", "lsun_church")},
     "image_folder": ["data.root=FOLDER", "data.shape.side=64"],
     "bark": ["data.root=FOLDER"],
 }
@@ -56,6 +62,19 @@ def test_every_config_is_right_and_builds_its_data_set(name: str) -> None:
     assert isinstance(built, ImageDataModule)
     assert built.shape == ImageShape(*shape)
     assert built.binarize == ("dynamic" if name == "mnist_dynamic" else None)
+
+
+def test_every_config_is_looked_at() -> None:
+    images = [name for name in group_choices("data") if ".images." in (ROOT / f"conf/data/{name}.yaml").read_text()]
+    derived = ["imagenet64", "mnist_dynamic", "celebahq256", "lsun_bedroom", "lsun_cat", "lsun_church"]
+    assert sorted({*images, *derived}) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("name", ["celebahq256", "lsun_bedroom", "lsun_cat", "lsun_church"])
+def test_presets_crop_and_train_on_all(name: str) -> None:
+    values = data_of(name)
+    assert values["crop_resize"] and values["train_on_all"] and values["test_examples"] == 1000
+    assert values["decode"] == ("always" if name in ("lsun_bedroom", "lsun_cat") else "once")
 
 
 @pytest.mark.parametrize("name", EXPECTED)

@@ -27,9 +27,8 @@ def write(path: Path, array: np.ndarray) -> None:
 
 
 def read(root: Path, cache: Path, **settings: Any) -> ImagePatches:
-    data = ImagePatches(
-        **{"shape": GREY, "batch_size": 2, "seed": 0, "cache": str(cache), "root": str(root)} | settings
-    )
+    given: dict[str, Any] = {"shape": GREY} | settings
+    data = ImagePatches(batch_size=2, seed=0, cache=str(cache), root=str(root), **given)
     data.setup("fit")
     return data
 

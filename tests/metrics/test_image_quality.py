@@ -72,7 +72,7 @@ def gaussian_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_fid_is_the_closed_form_of_two_gaussians(seed: int) -> None:
-    quality = Quality(RandomFeatures(seed), 60)
+    quality = Quality(RandomFeatures(seed=seed), 60)
     real, fake = images(90, seed), images(60, seed + 10, high=200)
     a, b = (quality.features(to_bytes(x, 256))[0].numpy() for x in (real, fake))
     assert measured(quality, real, fake)["fid_random_60"] == pytest.approx(gaussian_distance(a, b), rel=1e-8)

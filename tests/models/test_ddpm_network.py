@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reprise.config.compose import compose_config, group_choices
 from reprise.config.errors import ConfigError
+from reprise.config.instantiate import instantiate
+from reprise.config.paths import conf_dir
 from reprise.models.ddpm.blocks import AttnBlock, Block, Down, GroupNorm, ResBlock, TimeEmbedding, Up
 from reprise.models.ddpm.network import UNet
 from reprise.nn.images import ImageShape
@@ -241,10 +244,53 @@ def test_refuses_sizes_that_do_not_fit(sizes: dict[str, Any], message: str) -> N
         made(**sizes)
 
 
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_is_one_graph_in_training(checkpoint: bool) -> None:
+    network = randomised(made(dropout=0.4, checkpoint=checkpoint)).float().train()
+    x, t = inputs(dtype=torch.float32)
+    torch.compile(network, fullgraph=True, backend="eager")(x, t).square().mean().backward()
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in network.parameters())
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # of torch, when its compiler is imported
-def test_compiles_as_one_graph() -> None:
-    network = randomised(made(channels=16)).float()
+def test_compiled_is_the_same() -> None:
+    network = randomised(made()).float().train()
     x, t = inputs(dtype=torch.float32)
     compiled = torch.compile(network, fullgraph=True)
-    torch.testing.assert_close(compiled(x, t), network(x, t), rtol=1e-4, atol=1e-5)
+    results = []
+    for run in (compiled, network):
+        y = run(x, t)
+        results.append([y, *torch.autograd.grad(y.square().mean(), list(network.parameters()))])
+    for found, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arch", "images", "count"),
+    [
+        ("cifar10", ("cifar10", 32), 35_746_307),
+        ("cifar10_64", ("cifar10", 32), 8_952_067),
+        ("cifar10_32", ("cifar10", 32), 2_245_763),
+        ("images256", ("image_folder", 256), 113_673_219),
+        ("bedroom_large", ("image_folder", 256), 255_677_955),
+        ("celeba64", ("image_folder", 64), 25_694_211),
+        ("mnist", ("mnist", 28), 686_769),
+        ("small", ("digits", 8), 395_641),
+    ],
+)
+def test_every_arch_has_the_size_it_says(arch: str, images: tuple[str, int], count: int) -> None:
+    data, side = images
+    options = [f"data={data}", f"data.shape.side={side}", *(["data.root=x"] if data == "image_folder" else [])]
+    node = compose_config(["model=ddpm", f"arch=ddpm/{arch}", *options]).values["model"]["network"]
+    with torch.device("meta"):
+        assert parameters(instantiate(node)) == count
+    description = (conf_dir() / "arch" / "ddpm" / f"{arch}.yaml").read_text(encoding="utf-8")
+    assert f" {count:,} parameters" in description
+
+
+def test_every_arch_is_held_to_its_size() -> None:
+    [mark] = [m for m in test_every_arch_has_the_size_it_says.pytestmark if m.name == "parametrize"]
+    assert {f"ddpm/{arch}" for arch, _, _ in mark.args[1]} == {
+        c for c in group_choices("arch") if c.startswith("ddpm/")
+    }

@@ -26,6 +26,7 @@ HARDWARE_KEYS = (
     "callbacks.trace",
     "data.root",
     "data.cache",
+    "data.decode",
     "data.num_workers",
     "data.max_device_batch",
     "data.eval_batch_size",

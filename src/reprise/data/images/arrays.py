@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,20 +16,32 @@ from reprise.data.stream import example_at
 from reprise.nn.randomness import example_rng
 
 
+class Pixels(Protocol):
+    """What is asked of an array of images: its shape (N, C, H, W), and some of them (uint8) by row or slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Images:
     """One part of a data set as its files hold it.
 
     Attributes:
         part: what the files call it, e.g. "train"; ids begin with it.
-        pixels: (N, C, H, W) uint8, in memory or memory-mapped.
+        pixels: (N, C, H, W) uint8, in memory, memory-mapped, or read from files one by one.
         labels: (N,) whole numbers, None where there are none.
         names: id of each image; empty for "<part>-<row>".
         attributes: (N, A) uint8 of 0 and 1, several yes-or-no labels of each image; None where none are asked for.
     """
 
     part: str
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray | None = None
     names: Sequence[str] = ()
     attributes: np.ndarray | None = None
@@ -75,16 +87,25 @@ def content_sha256(*parts: Images | None) -> str:
     """SHA-256 (hex) of the parts' shapes, pixels, labels and attributes."""
     digest = hashlib.sha256()
     for images in parts:
-        digest.update(b"none" if images is None else json.dumps([images.part, images.pixels.shape]).encode())
         if images is None:
+            digest.update(NO_PART)
             continue
-        for start in range(0, len(images), 4096):  # in portions: pixels may be a memory map larger than memory
-            digest.update(images.pixels[start : start + 4096].tobytes())
+        digest.update(part_head(images.part, images.pixels.shape))
+        for start in range(0, len(images), 512):  # in portions: pixels may be a memory map larger than memory
+            digest.update(images.pixels[start : start + 512].tobytes())
         if images.labels is not None:
             digest.update(images.labels.astype("<i8").tobytes())
         if images.attributes is not None:
             digest.update(np.ascontiguousarray(images.attributes).tobytes())
     return digest.hexdigest()
+
+
+NO_PART = b"none"  # stands in the digest for a part that there is not
+
+
+def part_head(part: str, shape: Sequence[int]) -> bytes:
+    """What the digest of all pixels has before those of a part: its name and the shape of its pixels."""
+    return json.dumps([part, shape]).encode()
 
 
 @dataclass(frozen=True)

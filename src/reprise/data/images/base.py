@@ -47,6 +47,8 @@ class ImageDataModule(StreamDataModule):
         flip: mirror training images left to right with probability 1/2, by seed and position.
     """
 
+    train_on_all = False  # whether images that are held out are trained on too; for data sets that offer it
+
     def __init__(
         self,
         shape: ImageShape,
@@ -158,6 +160,8 @@ class ImageDataModule(StreamDataModule):
         if files.test is None and not self.test_examples:
             raise ConfigError(f"{type(self).__name__} has no test images of its own. Set data.test_examples=N.")
         train, val, test = hold_out(len(files.train), self.test_examples, self.val_examples, self.split_seed)
+        if self.train_on_all:
+            train = np.arange(len(files.train))
         splits = {"train": Selection(files.train, train)}
         splits["test"] = Selection(files.train, test) if files.test is None else _whole(files.test)
         splits["test"] = self._without_excluded(splits["test"])
@@ -234,6 +238,8 @@ class ImageDataModule(StreamDataModule):
             "train_images": self.train_images,
             "excluded_test": len(self._excluded),
         }
+        if self.train_on_all:
+            found["train_on_all"] = True
         if files.facts:
             found["facts"] = files.facts
         if self._excluded:
@@ -244,7 +250,9 @@ class ImageDataModule(StreamDataModule):
     def _validation(self, files: ImageFiles) -> str:
         if files.val is not None:
             return "official"
-        return f"held out of training, split_seed {self.split_seed}" if self.val_examples else "the test images"
+        if not self.val_examples:
+            return "the test images"
+        return f"{'chosen' if self.train_on_all else 'held out'} of training, split_seed {self.split_seed}"
 
     def read_inputs(self, path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
         """Item of each picture that `path` stands for, as grey or colours, floor(x * levels / 256) of its values."""

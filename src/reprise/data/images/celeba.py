@@ -15,7 +15,7 @@ from PIL import Image
 from reprise.config.errors import ConfigError, DataError, suggest
 from reprise.data.cache import build_once, remember
 from reprise.data.images.area import resize_area
-from reprise.data.images.arrays import ImageFiles, Images, content_sha256
+from reprise.data.images.arrays import NO_PART, ImageFiles, Images
 from reprise.data.images.base import ImageDataModule
 from reprise.data.images.celeba_files import (
     ATTRIBUTE_LIST,
@@ -30,7 +30,7 @@ from reprise.data.images.celeba_files import (
 )
 from reprise.data.images.celeba_texts import ATTRIBUTES, PERSONS, Labels, Rows, read_attributes, read_numbers
 from reprise.data.images.files import as_array, centre, decode_picture
-from reprise.data.images.pictures import Pictures, pictures_digest, write_pixels
+from reprise.data.images.pictures import Pictures, decode_all, pictures_digest
 from reprise.nn.images import ImageShape
 
 log = logging.getLogger(__name__)
@@ -178,13 +178,14 @@ class CelebA(ImageDataModule):
                 return as_array(picture)
             return self._cut(picture, what)
 
-        made: dict[str, Images] = {}
+        digest = hashlib.sha256()
         for part, names in divided.items():
             if names:
-                write_pixels(folder / f"{part}.npy", names, read, (channels, side, side))
-                made[part] = Images(part, np.load(folder / f"{part}.npy", mmap_mode="r"))
+                decode_all(part, names, read, (channels, side, side), digest.update, folder)
+            else:
+                digest.update(NO_PART)
         index = {
-            "sha256": content_sha256(*(made.get(part) for part in PARTS)),
+            "sha256": digest.hexdigest(),
             "as_they_are": len(as_they_are),
             "names": ids,
         }

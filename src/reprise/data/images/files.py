@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from reprise.config.errors import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+ARRAYS = (".npy",)
 _MODES = {1: "L", 3: "RGB"}
 _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBA", "LA", "PA", "CMYK", "YCbCr")
 
@@ -19,7 +20,7 @@ def read_picture(path: Path, channels: int, side: int, crop_resize: bool = False
     """Read a picture as (C, side, side) uint8, 0 to 255.
 
     Args:
-        path: a PNG, JPEG, WebP or BMP file.
+        path: a PNG, JPEG, WebP or BMP file, or an npy file (see `decode_array`).
         channels: 1 for grey (ITU-R 601 luma of colours), 3 for red, green and blue.
         side: height and width that are expected.
         crop_resize: take the largest square in the middle and resize it (Lanczos, with antialiasing) instead of
@@ -28,7 +29,7 @@ def read_picture(path: Path, channels: int, side: int, crop_resize: bool = False
     Raises:
         DataError: unreadable, of another size, of more than 8 bits, or see-through.
     """
-    picture = decode_picture(path, str(path), channels)
+    picture = (decode_array if path.suffix.lower() in ARRAYS else decode_picture)(path, str(path), channels)
     if crop_resize:
         short = min(picture.size)
         picture = centre(picture, short)
@@ -61,6 +62,31 @@ def decode_picture(file: Path | BinaryIO, what: str, channels: int) -> Image.Ima
             return picture.convert(_MODES[channels])
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{what} cannot be read as a picture: {error}. Is it truncated?") from None
+
+
+def decode_array(file: Path, what: str, channels: int) -> Image.Image:
+    """Read an npy file of bytes, (3, H, W), (H, W, 3) or (H, W), with a 1 in front or not, as a picture.
+
+    Args:
+        file: the file; nothing in it is unpickled.
+        what: how errors name it.
+        channels: 1 for grey (ITU-R 601 luma of colours), 3 for red, green and blue.
+
+    Raises:
+        DataError: unreadable, or an array of another kind.
+    """
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{what} cannot be read as an array: {error}. Is it truncated?") from None
+    shape = array.shape
+    if array.ndim == 4 and len(array) == 1:
+        array = array[0]
+    if array.ndim == 3 and len(array) in (1, 3):
+        array = array.transpose(1, 2, 0)
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))):
+        raise DataError(f"{what} holds {array.dtype} of shape {shape}. Expected bytes (uint8), (3, height, width).")
+    return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array).convert(_MODES[channels])
 
 
 def centre(picture: Image.Image, size: int) -> Image.Image:

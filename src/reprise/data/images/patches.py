@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,11 +18,20 @@ from reprise.data.cache import build_once
 from reprise.data.images.arrays import ImageFiles, Images, content_sha256
 from reprise.data.images.base import ImageDataModule
 from reprise.data.images.files import as_array, decode_picture
-from reprise.data.images.folder import Pictures, files_sha256, list_pictures
+from reprise.data.images.folder import files_sha256, list_pictures
 from reprise.data.images.rows import hold_out
 from reprise.nn.images import ImageShape
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """The pictures of one part: its name, its files, and their ids."""
+
+    part: str
+    paths: tuple[Path, ...]
+    names: tuple[str, ...]
 
 
 def cut(picture: np.ndarray, side: int) -> np.ndarray:
@@ -104,10 +114,15 @@ class ImagePatches(ImageDataModule):
         """Cut up the pictures once into memory-mapped arrays, and from then on read these."""
         if self.root is None:
             raise ConfigError("data.root is missing. Set it to a folder of pictures: data.root=PATH.")
-        parts, _ = list_pictures(self.root, classes=False)
+        listed, _ = list_pictures(self.root, classes=False)
         store = self.cache / "images"
-        digest, count = files_sha256(parts, store), sum(len(part.names) for part in parts)
-        parts = self._with_held_out(parts)
+        digest, count = files_sha256(listed, store), sum(len(part.names) for part in listed)
+        parts = self._with_held_out(
+            [
+                Photographs(p.name, tuple(p.pictures.place / name for name in p.pictures.names), tuple(p.names))
+                for p in listed
+            ]
+        )
         settings = [1, digest, [part.names for part in parts], self.shape.channels, self.shape.side]
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:16]
         folder = build_once(store / f"patches-{key}", lambda made: self._build(parts, made))
@@ -119,7 +134,7 @@ class ImagePatches(ImageDataModule):
         files = {f"{count} pictures": digest}
         return ImageFiles(found["train"], found.get("val"), found.get("test"), files=files, sha256=index["sha256"])
 
-    def _with_held_out(self, parts: list[Pictures]) -> list[Pictures]:
+    def _with_held_out(self, parts: list[Photographs]) -> list[Photographs]:
         """Parts of the folder, and those that are held out of its training pictures."""
         there = {part.part: part for part in parts}
         for split, number in self.held_out_pictures.items():
@@ -135,13 +150,13 @@ class ImagePatches(ImageDataModule):
             )
         rows = dict(zip(("train", "val", "test"), hold_out(len(train.names), test, val, self.split_seed), strict=True))
         chosen = [
-            Pictures(part, tuple(train.paths[i] for i in which), tuple(train.names[i] for i in which), None)
+            Photographs(part, tuple(train.paths[i] for i in which), tuple(train.names[i] for i in which))
             for part, which in rows.items()
             if len(which)
         ]
         return [*chosen, *there.values()]
 
-    def _build(self, parts: list[Pictures], folder: Path) -> None:
+    def _build(self, parts: list[Photographs], folder: Path) -> None:
         log.info("cutting up %d pictures, once", sum(len(part.paths) for part in parts))
         made, names = [], {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:

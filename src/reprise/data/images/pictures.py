@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
+import shutil
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -18,6 +20,7 @@ from typing import TypeVar
 import numpy as np
 
 from reprise.config.errors import DataError
+from reprise.data.images.arrays import part_head
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -72,6 +75,8 @@ class FolderPictures(Pictures):
                 stamp.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
         except OSError as error:
             raise DataError(f"{error.filename or folder} cannot be read: {error.strerror}.") from None
+        except UnicodeEncodeError as error:
+            raise DataError(f"{folder} has a file whose name is not in UTF-8: {error.object!r}. Rename it.") from None
         self.stamp = stamp.hexdigest()
 
     @property
@@ -159,12 +164,46 @@ def pictures_digest(parts: Sequence[tuple[Pictures, Callable[[str], str]]]) -> s
     return total.hexdigest()
 
 
-def write_pixels(file: Path, names: Sequence[str], read: Callable[[str], np.ndarray], shape: tuple[int, ...]) -> None:
-    """Write what `read` makes of each picture, (C, H, W) uint8 of that shape, to one npy file (N, C, H, W)."""
-    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(len(names), *shape))
-    for i, picture in enumerate(in_threads(read, names, f"of part {file.stem} decoded")):
-        pixels[i] = picture
-    pixels.flush()
+def decode_all(
+    part: str,
+    names: Sequence[str],
+    read: Callable[[str], np.ndarray],
+    shape: tuple[int, int, int],
+    add: Callable[[bytes], object],
+    folder: Path | None,
+) -> None:
+    """Decode every picture of a part once, add it to the digest of all pixels, and write it where a folder is given.
+
+    Args:
+        part: name of the part.
+        names: names of the pictures.
+        read: makes an array (C, H, W) uint8 of a name.
+        shape: (C, H, W).
+        add: takes what the digest of all pixels is made of, see `content_sha256`.
+        folder: where to write <part>.npy, (N, C, H, W); None to decode only.
+
+    Raises:
+        DataError: there is no room for the file.
+    """
+    whole = (len(names), *shape)
+    pixels = _open_pixels(folder / f"{part}.npy", whole) if folder else None
+    add(part_head(part, whole))
+    for i, picture in enumerate(in_threads(read, names, f"of part {part} decoded")):
+        add(picture.tobytes())
+        if pixels is not None:
+            pixels[i] = picture
+    if pixels is not None:
+        pixels.flush()
+
+
+def _open_pixels(file: Path, shape: tuple[int, ...]) -> np.memmap:
+    size, free = math.prod(shape), shutil.disk_usage(file.parent).free
+    if size > free:  # writing to a memory map on a full disk ends the process without a word
+        raise DataError(
+            f"The decoded pictures need {size / 1e9:.1f} GB; {file.parent.parent} has {free / 1e9:.1f} GB left. Set "
+            "paths.cache=FOLDER (or REPRISE_CACHE) to a place on a larger disk."
+        )
+    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
 
 
 def in_threads(work: Callable[[str], T], names: Sequence[str], done: str) -> Iterator[T]:

@@ -54,6 +54,9 @@ class DigitFeatures(FeatureNetwork):
     """64 features of a small classifier of digits, whose weights come with the package.
 
     Made by `scripts/make_digit_features.py`. Cheap enough for a CPU; for comparing runs on digits with each other only.
+
+    Args:
+        weights: there are none to give: null.
     """
 
     name = "digits"

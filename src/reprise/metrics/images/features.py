@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reprise.config.errors import DataError, UserError
+from reprise.config.errors import ConfigError, DataError, UserError
 
 
 class FeatureNetwork(ABC):
@@ -19,12 +19,19 @@ class FeatureNetwork(ABC):
     It is no `nn.Module` itself and keeps its network out of pickles and copies, so that a LightningModule which holds
     one neither counts its parameters nor saves them in checkpoints.
 
+    Args:
+        weights: file of its weights, for a network that does not come with them.
+
     Attributes:
         name: part of the metrics' names.
         version: raised when the same image gives other features.
         dims: D, numbers of a feature vector.
         classes: K of the logits, None where the network has none and so gives no score.
         batch: images that go through the network at once.
+        takes_weights: whether a file of weights can be given.
+
+    Raises:
+        ConfigError: a file is given to a network that comes with its weights.
     """
 
     name: str
@@ -32,8 +39,15 @@ class FeatureNetwork(ABC):
     dims: int
     classes: int | None = None
     batch: int = 128
+    takes_weights: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, weights: str | None = None) -> None:
+        if weights is not None and not self.takes_weights:
+            raise ConfigError(
+                f"model.quality.features.weights={weights}, but {self.name} features come with their weights. Set it "
+                "to null."
+            )
+        self.weights = weights
         self._network: nn.Module | None = None
 
     @abstractmethod

@@ -67,10 +67,10 @@ class Inception(FeatureNetwork):
     dims = 2048
     classes = 1008
     batch = 64
+    takes_weights = True
 
     def __init__(self, weights: str | None = None) -> None:
-        super().__init__()
-        self.weights = weights
+        super().__init__(weights)
         self._checked: Path | None = None
 
     @property

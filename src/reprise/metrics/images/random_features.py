@@ -45,7 +45,8 @@ class RandomFeatures(FeatureNetwork):
     """16 random features: the numbers mean nothing. For tests and `budget=smoke`, where only the way is tried.
 
     Args:
-        seed: decides the weights.
+        weights: there are none to give: null.
+        seed: decides what they are.
     """
 
     name = "random"
@@ -53,8 +54,8 @@ class RandomFeatures(FeatureNetwork):
     dims = 16
     classes = 10
 
-    def __init__(self, seed: int = 0) -> None:
-        super().__init__()
+    def __init__(self, weights: str | None = None, seed: int = 0) -> None:
+        super().__init__(weights)
         self.seed = seed
 
     def check(self, fetch: bool = True) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 
 from reprise.metrics.images.quality import Quality
 
@@ -52,9 +53,9 @@ class SampleQuality(nn.Module):
             folder = data.cache / "reference_features"
             if self.metric.recall(split, folder, data.reference_digest(split), len(images)):
                 continue  # from the validation before, or an earlier run
-            for rows in _portions(range(rank, len(images), world), batch):
-                given = torch.stack([images[row]["image"] for row in rows])
-                self.metric.update_reference(given.to(device), levels, split)
+            share = Subset(images, range(rank, len(images), world))
+            for given in DataLoader(share, batch, num_workers=data.num_workers):
+                self.metric.update_reference(given["image"].to(device), levels, split)
         found: dict[str, Tensor] = {}
         for prefix in self.prefixes:
             for keys in _portions(range(rank, self.protocol.samples, world), batch):

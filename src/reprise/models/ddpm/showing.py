@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from reprise.metrics.bound import VariationalBound
+from reprise.metrics.variational_bound import VariationalBound
 from reprise.models.ddpm.drawing import whole_numbers
 from reprise.samples.base import Sample
 from reprise.samples.curves import Curve
