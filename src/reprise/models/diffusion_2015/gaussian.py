@@ -2,12 +2,17 @@
 
 The network's contract: `forward(x, t) -> (raw_mean, raw_variance)` with x (B, *shape) and t (B,) whole numbers 1 ... T;
 both outputs are (B, *shape). The chain makes of them the mean and the variance of p(x_{t-1} | x_t), as perturbations of
-the forward process (author's code, model.py, get_mu_sigma), so that outputs of 0 stand for the forward kernel:
+the forward process, so that outputs of 0 stand for the forward kernel:
 
     variance = sigmoid(raw_variance / sqrt(T) + logit(beta_t))
-    mean = x sqrt(1 - beta_t) + raw_mean sqrt(beta_t)
+    mean = x sqrt(1 - beta_t) + raw_mean unit_t
 
-For images the paper has another form (eqs. 64 and 65), where raw_mean is what x decays to:
+`step`, the author's code (model.py, get_mu_sigma), has unit_t = sqrt(beta_t): raw_mean is in units of the step's noise.
+`signal` has unit_t = beta_t / (1 - alpha_bar_t): a raw_mean of E[x_0 | x_t] - x_t comes near the best mean of a short
+step, so that it is of the size of the data, however short. Where each step has a readout of its own both units give the
+same set of models, but weights that differ by orders of magnitude between steps are slow to learn.
+
+`decay`, the paper's form for images (eqs. 64 and 65), has raw_mean as what x decays to:
 
     variance = sigmoid(raw_variance + logit(beta_t))
     mean = (x - raw_mean) (1 - variance) + raw_mean
@@ -33,16 +38,16 @@ class GaussianChain(Chain):
 
     Args:
         rates: beta_1 ... beta_T, all below 1.
-        reverse: how the network's outputs stand for a reverse step, `step` (code) or `decay` (eqs. 64 and 65).
+        reverse: how the network's outputs stand for a reverse step.
 
     Raises:
         ConfigError: a rate is 1, after which a Gaussian chain has no way back, or `reverse` is unknown.
     """
 
-    def __init__(self, rates: DiffusionRates, reverse: Literal["step", "decay"] = "step") -> None:
+    def __init__(self, rates: DiffusionRates, reverse: Literal["step", "signal", "decay"] = "step") -> None:
         super().__init__(rates)
-        if reverse not in ("step", "decay"):
-            raise ConfigError(f"reverse is {reverse!r}. Expected 'step' or 'decay'.")
+        if reverse not in ("step", "signal", "decay"):
+            raise ConfigError(f"reverse is {reverse!r}. Expected 'step', 'signal' or 'decay'.")
         self.reverse_form = reverse
         if bool((rates().detach() == 1.0).any()):
             raise ConfigError("a rate is 1, which erases everything in one step. Set initial=erase_half, or geometric.")
@@ -71,7 +76,8 @@ class GaussianChain(Chain):
         if self.reverse_form == "decay":
             variance = torch.sigmoid(raw_variance + per_example(torch.logit(beta), x_t))
             return (x_t - raw_mean) * (1.0 - variance) + raw_mean, variance
-        mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(beta.sqrt(), x_t)
+        unit = beta.sqrt() if self.reverse_form == "step" else beta / (1.0 - table.alpha_bar(t))
+        mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(unit, x_t)
         variance = torch.sigmoid(raw_variance / math.sqrt(self.steps) + per_example(torch.logit(beta), x_t))
         return mean, variance
 

@@ -15,6 +15,7 @@ from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
 from reprise.metrics.bounds import BoundBits, BoundGainBits, StepTerms
 from reprise.models.diffusion_2015.chain import Chain, Known, strata
+from reprise.models.diffusion_2015.showing import diffused, panels, shown_steps, terms_curve
 from reprise.nn.images import TEST_GROUPS
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
@@ -177,8 +178,23 @@ class Diffusion2015(pl.LightningModule):
         self.test_terms.reset()
 
     def pictures(self, split: Literal["val", "test"], count: int) -> list[Sample]:
-        """What to show after a validation or an evaluation: none here."""
-        return []
+        """What to show after a validation or an evaluation: data diffused, samples drawn, costs of the steps."""
+        curve = terms_curve(self.test_terms) if split == "test" else []
+        if not count:
+            return curve
+        steps = shown_steps(self.chain.steps)
+        states: dict[int, Tensor] = {}
+
+        def keep(t: int, x: Tensor) -> None:
+            if t in steps:
+                states[t] = x
+
+        self.sample(list(range(count)), stream="samples", on_step=keep)
+        examples: Any = self.trainer.datamodule.eval_set(split)  # type: ignore[attr-defined]
+        items = [examples[i] for i in range(min(count, len(examples)))]
+        keys = [zlib.crc32(item["id"].encode()) for item in items]
+        x_0 = self.observed({"x": torch.stack([item["x"] for item in items]).to(self.device)}, _HELD_OUT, keys)
+        return [panels("samples", steps, diffused(self.chain, x_0, steps), [states[t] for t in steps]), *curve]
 
     def _test_metrics(self) -> dict[str, WeightedMean]:
         found: dict[str, Any] = {}

@@ -23,7 +23,7 @@ class DiffusionRates(nn.Module):
     `erase`: beta_t = 1 / (T - t + 1), a constant share 1/T of the signal is erased in each step and none is left (the
     paper's choice for binomial diffusion). `erase_half`: beta_t = 1 / linspace(T, 2, T), the same but for about 1/T
     that is left at the end (the author's code, model.py, for Gaussian diffusion). `geometric`: 1 - alpha_bar_t grows by
-    the same factor in every step, from beta_1 to `end`.
+    the same factor in every step, from `start` after step 2 to `end`.
 
     A learned rate is minimum + sigmoid(free number) (1 - minimum - 1e-5), as in the author's code, but with a free
     number for each step, which starts at the chosen schedule; its gradient is the bound's with the noise held fixed.
@@ -35,7 +35,7 @@ class DiffusionRates(nn.Module):
             its last noise vanish.
         first: beta_1; None for that of the schedule.
         minimum: of a learned rate.
-        end: 1 - alpha_bar_T, for `geometric`.
+        start, end: 1 - alpha_bar_2 and 1 - alpha_bar_T, for `geometric`.
 
     Raises:
         ConfigError: a number is out of range, or the options do not fit each other.
@@ -48,6 +48,7 @@ class DiffusionRates(nn.Module):
         learned: bool = False,
         first: float | None = None,
         minimum: float = 1e-6,
+        start: float = 1e-3,
         end: float = 0.99,
     ) -> None:
         super().__init__()
@@ -58,14 +59,16 @@ class DiffusionRates(nn.Module):
         if first is not None and not 0.0 < first < 1.0:
             raise ConfigError(f"first is {first:g}. Expected a rate between 0 and 1, or null.")
         if first is None and initial == "geometric":
-            raise ConfigError("initial=geometric starts from beta_1. Set first to a rate between 0 and 1.")
+            raise ConfigError("initial=geometric has no beta_1 of its own. Set first to a rate between 0 and 1.")
         if learned and initial == "erase":
             raise ConfigError("initial=erase ends with a rate of 1, which cannot be learned. Use erase_half.")
-        if not 0.0 < minimum < 1.0 or not 0.0 < end < 1.0:
-            raise ConfigError(f"minimum is {minimum:g} and end is {end:g}. Expected numbers between 0 and 1.")
+        if not 0.0 < minimum < 1.0:
+            raise ConfigError(f"minimum is {minimum:g}. Expected a rate between 0 and 1.")
+        if initial == "geometric" and not (first or 0.0) < start < end < 1.0:
+            raise ConfigError(f"first is {first:g}, start {start:g} and end {end:g}. Expected first < start < end < 1.")
         self.steps = steps
         self.minimum = minimum
-        betas = _initial(steps, initial, first or 0.0, end)
+        betas = _initial(steps, initial, first or 0.0, start, end)
         if first is not None:
             betas[0] = first
         self.free: nn.Parameter | None = None
@@ -83,13 +86,14 @@ class DiffusionRates(nn.Module):
         return torch.cat([self.fixed[:1], learned])
 
 
-def _initial(steps: int, initial: str, first: float, end: float) -> Tensor:
+def _initial(steps: int, initial: str, first: float, start: float, end: float) -> Tensor:
     if initial == "erase":
         return 1.0 / torch.arange(steps, 0, -1, dtype=torch.float64)
     if initial == "erase_half":
         return 1.0 / torch.linspace(steps, 2.0, steps, dtype=torch.float64)
-    spread = torch.linspace(math.log(first), math.log(end), steps, dtype=torch.float64).exp()
-    before = torch.cat([torch.zeros(1, dtype=torch.float64), spread[:-1]])
+    spread = torch.linspace(math.log(start), math.log(end), steps - 1, dtype=torch.float64).exp()
+    spread = torch.cat([spread.new_tensor([first]), spread])
+    before = torch.cat([spread.new_zeros(1), spread[:-1]])
     return (spread - before) / (1.0 - before)
 
 

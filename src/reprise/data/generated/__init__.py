@@ -1,0 +1,1 @@
+"""Small data that are drawn from a distribution one can write down."""
