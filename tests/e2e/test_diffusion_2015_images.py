@@ -83,4 +83,4 @@ def test_every_experiment_trains_measures_and_draws(name: str, tmp_path: Path) -
     evaluation = own_evaluation(record)
     assert evaluation is not None
     pictures = sorted(path.stem for path in (directory / evaluation["folder"] / "samples").glob("*.png"))
-    assert pictures == ["completed", "denoised", "samples"]
+    assert pictures == ["completed", "denoised", "samples", "terms"]

@@ -276,8 +276,8 @@ def test_pictures_are_samples_completed_and_denoised_test_images() -> None:
     assert isinstance(grid, ImageGrid) and len(grid.images) == 2
     found.test_step(data.batch(), 0)
     found.on_test_epoch_end()
-    samples, completed, denoised = found.samples
-    assert [s.name for s in found.samples] == ["samples", "completed", "denoised"]
+    samples, completed, denoised, _ = found.samples
+    assert [s.name for s in found.samples] == ["samples", "completed", "denoised", "terms"]
     assert isinstance(samples, ImageGrid) and len(samples.images) == 6
     assert isinstance(completed, ImageGrid) and isinstance(denoised, ImageGrid)
     assert len(completed.images) == 2 * 5 and len(denoised.images) == 3 * 5  # held-out images, five of each

@@ -12,7 +12,7 @@ the forward process, so that outputs of 0 stand for the forward kernel:
 step, so that it is of the size of the data, however short. Where each step has a readout of its own both units give the
 same set of models, but weights that differ by orders of magnitude between steps are slow to learn.
 
-For images the paper has another form, `decay` (eqs. 64 and 65), where raw_mean is what x decays to:
+`decay`, the paper's form for images (eqs. 64 and 65), has raw_mean as what x decays to:
 
     variance = sigmoid(raw_variance + logit(beta_t))
     mean = (x - raw_mean) (1 - variance) + raw_mean
@@ -38,7 +38,7 @@ class GaussianChain(Chain):
 
     Args:
         rates: beta_1 ... beta_T, all below 1.
-        reverse: how the network's outputs stand for a reverse step: `step` (code), `signal` or `decay` (eqs. 64, 65).
+        reverse: how the network's outputs stand for a reverse step.
 
     Raises:
         ConfigError: a rate is 1, after which a Gaussian chain has no way back, or `reverse` is unknown.
@@ -48,7 +48,7 @@ class GaussianChain(Chain):
         super().__init__(rates)
         if reverse not in ("step", "signal", "decay"):
             raise ConfigError(f"reverse is {reverse!r}. Expected 'step', 'signal' or 'decay'.")
-        self.form = reverse
+        self.reverse_form = reverse
         if bool((rates().detach() == 1.0).any()):
             raise ConfigError("a rate is 1, which erases everything in one step. Set initial=erase_half, or geometric.")
 
@@ -73,10 +73,10 @@ class GaussianChain(Chain):
         """Mean and variance of p(x_{t-1} | x_t), both (B, *shape)."""
         raw_mean, raw_variance = network(x_t, t)
         beta = table.beta(t)
-        if self.form == "decay":
+        if self.reverse_form == "decay":
             variance = torch.sigmoid(raw_variance + per_example(torch.logit(beta), x_t))
             return (x_t - raw_mean) * (1.0 - variance) + raw_mean, variance
-        unit = beta.sqrt() if self.form == "step" else beta / (1.0 - table.alpha_bar(t))
+        unit = beta.sqrt() if self.reverse_form == "step" else beta / (1.0 - table.alpha_bar(t))
         mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(unit, x_t)
         variance = torch.sigmoid(raw_variance / math.sqrt(self.steps) + per_example(torch.logit(beta), x_t))
         return mean, variance

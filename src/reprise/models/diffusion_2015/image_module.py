@@ -17,6 +17,7 @@ from reprise.models.diffusion_2015.chain import Known
 from reprise.models.diffusion_2015.gaussian import GaussianChain
 from reprise.models.diffusion_2015.image_conditions import corrupted, kept, noisy
 from reprise.models.diffusion_2015.module import Diffusion2015
+from reprise.models.diffusion_2015.showing import terms_curve
 from reprise.models.diffusion_2015.whitening import Whitening
 from reprise.nn.images import ImageShape
 from reprise.nn.occlusion import Region, known_pixels
@@ -194,15 +195,16 @@ class ImageDiffusion2015(Diffusion2015):
         return self.whitening.whole_numbers(self.sample(keys, seed, stream, known, on_step)).cpu()
 
     def pictures(self, split: Literal["val", "test"], count: int) -> list[Sample]:
-        """Samples; when a run is evaluated, test images completed and denoised too."""
+        """Samples; when a run is evaluated, test images completed and denoised too, and what the steps cost."""
         levels, found = self.image_shape.levels, list[Sample]()
         if count:
             found.append(sample_grid(self.draw(list(range(count)), 0, "samples"), levels))
-        if split == "test":
-            for name, work in (("completed", self._completed), ("denoised", self._denoised)):
-                if items := self._held_out(self.counts[name]):
-                    found.append(columns_grid(name, f"test images, {name}", levels, work(items)))
-        return found
+        if split == "val":
+            return found
+        for name, work in (("completed", self._completed), ("denoised", self._denoised)):
+            if items := self._held_out(self.counts[name]):
+                found.append(columns_grid(name, f"test images, {name}", levels, work(items)))
+        return [*found, *terms_curve(self.test_terms)]
 
     def _held_out(self, count: int) -> list[dict[str, Any]]:
         """Some test images from all over the split; the same on every process."""
