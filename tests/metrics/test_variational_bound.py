@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from reprise.diffusion.terms import Terms, strata, tenths
-from reprise.metrics.bound import VariationalBound
+from reprise.metrics.variational_bound import VariationalBound
 from reprise.nn.images import ImageShape
 
 SHAPE = ImageShape(3, 2)  # 12 values
