@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 STAMP := $(VENV)/.installed
+PACKAGES := $(VENV)/.bench
 EXTRAS ?= audio,speech,search,slurm,ray,reports,dev
 
 .PHONY: help setup system demo test test-all lint format bench report wheel slurm-up slurm-down clean
@@ -51,7 +52,12 @@ format: setup  ## rewrite files in the house format
 report: setup  ## the report of outputs/reproduction, and the table in the README
 	$(BIN)/reprise report --root outputs/reproduction --readme README.md
 
-bench: setup  ## measure speed; one table, ratios within one run
+$(PACKAGES): $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps denoising-diffusion-pytorch
+	@touch $(PACKAGES)
+
+bench: $(PACKAGES)  ## measure speed, ratios within one run; installs the packages to compare with
 	$(BIN)/python -m benchmarks
 
 wheel: setup  ## build a wheel into dist/, conf/ inside it

@@ -25,8 +25,8 @@ def test_the_seed_reaches_the_data_but_not_the_digest() -> None:
 def test_hardware_keys_exist() -> None:
     # keys that only some runs have: plugins with trainer=slurm, the callback that a search adds
     words = ["model=wavegrad", "+callbacks.pruning={study: s, trial: 0}", "trainer=slurm"]
-    values = compose_config(words).values
-    keys = {key for key, _ in flatten(values)}
+    composed = (compose_config(words), compose_config(["experiment=ddpm/cifar10_l_simple"]))
+    keys = {key for c in composed for key, _ in flatten(c.values)}
     for hardware in HARDWARE_KEYS:
         assert any(k == hardware or k.startswith(hardware + ".") for k in keys), hardware
     assert is_hardware("trainer.devices")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import io
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from reprise.data.images.celeba_texts import ATTRIBUTES
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -79,3 +84,58 @@ def cifar_python2(pixels: np.ndarray, labels: np.ndarray) -> bytes:
     array += number(len(pixels)) + number(3072) + b"\x86" + kind + b"\x89" + text(pixels.tobytes()) + b"tb"
     listed = b"](" + b"".join(number(int(v)) for v in labels) + b"e"
     return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + listed + text(b"batch_label") + text(b"x") + b"u."
+
+
+class CelebAFixture:
+    """CelebA in small: aligned pictures 000001.jpg ... and the three texts.
+
+    The parts go 0, 0, 0, 1, 2 over and over. Attribute a of picture i is 1 where (i + a) % 3 == 0, its person i + 10.
+    """
+
+    def __init__(self, count: int = 10) -> None:
+        self.stems = [f"{i:06d}" for i in range(1, count + 1)]
+        self.parts = [(0, 0, 0, 1, 2)[i % 5] for i in range(count)]
+        self.attributes = np.array([[(i + a) % 3 == 0 for a in range(40)] for i in range(1, count + 1)])
+        lines = [f"{count}", " ".join(ATTRIBUTES) + " "]
+        for stem, row in zip(self.stems, self.attributes, strict=True):
+            lines.append(f"{stem}.jpg " + " ".join(" 1" if value else "-1" for value in row))
+        self.texts = {
+            "list_attr_celeba.txt": lines,
+            "list_eval_partition.txt": [f"{s}.jpg {p}" for s, p in zip(self.stems, self.parts, strict=True)],
+            "identity_CelebA.txt": [f"{stem}.jpg {int(stem) + 10}" for stem in self.stems],
+        }
+
+    def picture(self, stem: str, width: int = 178, height: int = 218) -> np.ndarray:
+        """A ramp to the right in red, downwards in green; blue tells the picture."""
+        red = np.broadcast_to(np.arange(width), (height, width))
+        green = np.broadcast_to(np.arange(height)[:, None], (height, width))
+        return np.stack([red, green, np.full((height, width), 10 * int(stem))], axis=2).astype(np.uint8)
+
+    def jpeg(self, stem: str, width: int = 178, height: int = 218) -> bytes:
+        """The picture as a JPEG file."""
+        file = io.BytesIO()
+        Image.fromarray(self.picture(stem, width, height)).save(file, "JPEG", quality=95, subsampling=0)
+        return file.getvalue()
+
+    def write_texts(self, folder: Path, *names: str, packed: bool = False) -> None:
+        """Write texts, all three by default, with the line ends of the official ones."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in names or self.texts:
+            content = "".join(f"{line}\r\n" for line in self.texts[name]).encode()
+            if packed:
+                (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+            else:
+                (folder / name).write_bytes(content)
+
+    def write_folder(self, folder: Path, *stems: str, **size: int) -> None:
+        """Write pictures, all by default, into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem in stems or self.stems:
+            (folder / f"{stem}.jpg").write_bytes(self.jpeg(stem, **size))
+
+    def write_zip(self, file: Path, *stems: str, inner: str = "img_align_celeba/", **size: int) -> None:
+        """Write pictures, all by default, into a zip file, not in the order of their names."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(file, "w") as bundle:
+            for stem in reversed(stems or self.stems):
+                bundle.writestr(f"{inner}{stem}.jpg", self.jpeg(stem, **size))

@@ -68,6 +68,24 @@ def test_both_versions_are_read_as_they_were_written(tmp_path: Path, version: st
     assert data.epoch_size() == 30
 
 
+def test_all_training_images_are_a_reference(tmp_path: Path) -> None:
+    digests = set()
+    for version in ("binary", "python"):
+        write_folder(tmp_path / version, members(version))
+        data = read(tmp_path / version, tmp_path, val_examples=0, flip=True)
+        train = data.reference_set("train")
+        assert len(train) == data.epoch_size() == 30 and len(data.reference_set("test")) == 6
+        for i in range(30):
+            pixels, labels = ARRAYS[f"data_batch_{i // 6 + 1}"]
+            np.testing.assert_array_equal(train[i]["image"].numpy().ravel(), pixels[i % 6])
+            assert (train[i]["id"], train[i]["label"], train[i]["position"]) == (f"train-{i:05d}", labels[i % 6], i)
+        digests.add(data.reference_digest("train"))
+    assert (
+        len(digests) == 1
+        and read(tmp_path / "binary", tmp_path, val_examples=3).reference_digest("train") not in digests
+    )
+
+
 def test_folders_archives_and_versions_have_one_content(tmp_path: Path) -> None:
     found = []
     for version, source in (("binary", CIFAR10_BINARY), ("python", CIFAR10_PYTHON)):

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.images import folder as folders
+from reprise.data.images import pictures
 from reprise.data.images.files import read_picture
 from reprise.data.images.folder import ImageFolder
+from reprise.data.images.names import Names
 from reprise.nn.images import ImageShape
 
+# of the folder in `test_order_and_digests_do_not_change_from_version_to_version`
+FILES_SHA256 = "4fea9d34ddc37d15d31012326521cabad450de2534030d793371e2c7d4be733a"
+IMAGES_SHA256 = "93cb8d31c99bac921a1516c1997398ce114673a0fee18007637d3adfcea59878"
 COLOUR = ImageShape(3, 8)
 
 
@@ -86,6 +95,132 @@ def test_digests_follow_pictures_and_labels(tmp_path: Path) -> None:
     assert len({first, moved, digest()}) == 3
 
 
+def test_order_and_digests_do_not_change_from_version_to_version(tmp_path: Path) -> None:
+    for i, name in enumerate(("a/b.png", "a-b/c.png", "a.b/c.d.png", "a/b/q.bmp", "A/z.PNG", "c0.png", "c-1.png")):
+        write(tmp_path / "root" / name, pixels(i))
+    data = read(tmp_path / "root", tmp_path / "cache", test_examples=1, train_on_all=True)
+    reference = data.reference_set("train")
+    names = ["A/z", "a/b/q", "a/b", "a-b/c", "a.b/c.d", "c-1", "c0"]
+    assert [reference[i]["id"] for i in range(7)] == names
+    digests = data.data_digests()
+    assert digests["files"] == {"7 pictures": FILES_SHA256} and digests["images_sha256"] == IMAGES_SHA256
+
+
+def test_links_to_pictures_count_and_links_to_folders_do_not(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere" / "0.png", pixels(0))
+    for i in range(1, 4):
+        write(tmp_path / "root" / f"{i}.png", pixels(i))
+    (tmp_path / "root" / "linked.png").symlink_to(tmp_path / "elsewhere" / "0.png")
+    (tmp_path / "root" / "folder").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root" / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    names = read(tmp_path / "root", tmp_path / "cache", test_examples=1).train_set().selection.images.names
+    assert list(names) == ["1", "2", "3", "linked"]
+
+
+def test_pictures_can_be_decoded_on_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(6):
+        write(tmp_path / "root" / "ab"[i % 2] / f"{i}.png", pixels(i))
+    shape = ImageShape(3, 8, 256, 2)
+    once, always = (
+        read(tmp_path / "root", tmp_path / "cache", shape, test_examples=2, decode=how) for how in ("once", "always")
+    )
+    assert always.data_digests() == once.data_digests()
+    assert always.reference_digest("train") == once.reference_digest("train")
+    for position in range(8):
+        found, expected = always.train_set()[position], once.train_set()[position]
+        assert torch.equal(found.pop("image"), expected.pop("image")) and found == expected
+    pickle.loads(pickle.dumps(always.train_set()))  # loader processes may be started anew rather than forked
+    stored = always.train_set().selection.images.pixels
+    assert stored.shape == (6, 3, 8, 8)
+    np.testing.assert_array_equal(stored[1:3], once.train_set().selection.images.pixels[1:3])
+    assert not list((tmp_path / "cache" / "images").glob("checked-*/*.npy"))
+    monkeypatch.setattr(folders, "decode_all", None)  # checked once
+    read(tmp_path / "root", tmp_path / "cache", shape, test_examples=2, decode="always")
+    (tmp_path / "root" / "a" / "4.png").write_bytes(b"nothing")
+    monkeypatch.undo()
+    with pytest.raises(DataError, match=r"a/4\.png cannot be read as a picture"):
+        read(tmp_path / "root", tmp_path / "cache", shape, test_examples=2, decode="always")
+    with pytest.raises(ConfigError, match=r"data\.decode is 'never'\. Expected 'once' or 'always'"):
+        read(tmp_path / "root", tmp_path / "cache", decode="never")
+
+
+def test_a_full_disk_is_said_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(3):
+        write(tmp_path / "root" / f"{i}.png", pixels(i))
+    monkeypatch.setattr(pictures.shutil, "disk_usage", lambda path: SimpleNamespace(free=3 * 192 - 1))
+    with pytest.raises(DataError, match=r"need 0\.0 GB; .*images has 0\.0 GB left\. Set paths\.cache=FOLDER"):
+        read(tmp_path / "root", tmp_path / "cache", test_examples=1)
+    read(tmp_path / "root", tmp_path / "cache", test_examples=1, decode="always")
+
+
+def test_long_decoding_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for i in range(5):
+        write(tmp_path / "root" / f"{i}.png", pixels(i))
+    monkeypatch.setattr(pictures, "_PORTION", 2)
+    monkeypatch.setattr(pictures, "_SAY_AFTER", 0.0)
+    with caplog.at_level(logging.INFO):
+        data = read(tmp_path / "root", tmp_path / "cache", test_examples=1, train_on_all=True)
+    assert "4 of 5 pictures of part train decoded, about " in caplog.text
+    for i in range(5):
+        np.testing.assert_array_equal(data.reference_set("train")[i]["image"], pixels(i).transpose(2, 0, 1))
+
+
+def test_all_images_can_be_trained_on(tmp_path: Path) -> None:
+    for i in range(6):
+        write(tmp_path / "root" / f"{i}.png", pixels(i))
+    held_out = read(tmp_path / "root", tmp_path / "cache", test_examples=2, val_examples=1)
+    data = read(tmp_path / "root", tmp_path / "cache", test_examples=2, val_examples=1, train_on_all=True)
+    assert {data.train_set()[p]["id"] for p in range(data.epoch_size())} == set("012345")
+    for split in ("val", "test"):
+        expected = [i["id"] for i in map(held_out.eval_set(split).__getitem__, range(len(held_out.eval_set(split))))]
+        assert [i["id"] for i in map(data.eval_set(split).__getitem__, range(len(expected)))] == expected
+    digests = data.data_digests()
+    assert digests["train_on_all"] is True and digests["validation"] == "chosen of training, split_seed 0"
+    assert digests["images"] == {"train": 6, "val": 1, "test": 2} and "train_on_all" not in held_out.data_digests()
+
+
+@pytest.mark.parametrize("form", [(3, 8, 8), (1, 3, 8, 8), (8, 8, 3), (8, 8), (1, 8, 8)])
+def test_arrays_are_read_where_there_are_no_pictures(tmp_path: Path, form: tuple[int, ...]) -> None:
+    array = np.random.default_rng(0).integers(0, 256, form).astype(np.uint8)
+    (tmp_path / "root").mkdir()
+    for i in range(3):
+        np.save(tmp_path / "root" / f"imgHQ{i:05d}.npy", array)
+    data = read(tmp_path / "root", tmp_path / "cache", test_examples=1)
+    expected = array.transpose(2, 0, 1) if form == (8, 8, 3) else np.broadcast_to(array.reshape(-1, 8, 8), (3, 8, 8))
+    np.testing.assert_array_equal(data.train_set()[0]["image"].numpy(), expected)
+    assert data.train_set()[0]["id"].startswith("imgHQ0000")
+    write(tmp_path / "root" / "0.png", pixels(0))
+    write(tmp_path / "root" / "1.png", pixels(0))
+    assert read(tmp_path / "root", tmp_path / "cache", test_examples=1).epoch_size() == 1  # pictures go first
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((3, 8, 8)), r"holds float64 of shape \(3, 8, 8\)\. Expected bytes"),
+        (np.zeros((2, 3, 8, 8), np.uint8), r"holds uint8 of shape \(2, 3, 8, 8\)"),
+        (np.zeros((8, 8, 4), np.uint8), r"holds uint8 of shape \(8, 8, 4\)"),
+        (np.array([{}], dtype=object), "cannot be read as an array: .*allow_pickle=False"),
+    ],
+)
+def test_wrong_arrays_are_named(tmp_path: Path, array: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(DataError, match=rf"a\.npy {message}"):
+        read_picture(tmp_path / "a.npy", 3, 8)
+
+
+def test_names_are_kept_small() -> None:
+    words = ["a/b", "", "grün", "日本", "z"]
+    names = Names(words)
+    assert list(names) == words and len(names) == 5 and names[-2] == "日本" and names[1:4] == words[1:4]
+    assert "grün" in names
+    for outside in (5, -6):
+        with pytest.raises(IndexError):
+            names[outside]
+
+
 def test_wrong_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a folder"):
         read(tmp_path / "none", tmp_path)
@@ -131,6 +266,8 @@ def test_formats_and_colours(tmp_path: Path) -> None:
     assert set(np.unique(read_picture(tmp_path / "b.png", 1, 8))) == {0, 255}
     Image.fromarray(colour).quantize(4).save(tmp_path / "p.png")
     assert read_picture(tmp_path / "p.png", 3, 8).shape == (3, 8, 8)
+    write(tmp_path / "w.jpg", colour, format="WEBP", lossless=True)  # as LSUN's own tool names them
+    np.testing.assert_array_equal(read_picture(tmp_path / "w.jpg", 3, 8), colour.transpose(2, 0, 1))
     flat = np.full((8, 8, 3), 200, np.uint8)
     write(tmp_path / "a.jpg", flat, quality=95)
     assert np.abs(read_picture(tmp_path / "a.jpg", 3, 8).astype(int) - 200).max() <= 2

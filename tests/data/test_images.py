@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from reprise.config.errors import ConfigError, DataError
-from reprise.data.images.arrays import ImageFiles, Images
+from reprise.data.images.arrays import ImageFiles, Images, Values
 from reprise.data.images.base import ImageDataModule
 from reprise.data.images.digits import Digits
 from reprise.nn.images import ImageShape
@@ -231,6 +231,42 @@ def test_what_does_not_fit_is_named_with_its_key(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         digits(cache, shape, **settings)
+
+
+def test_a_reference_is_every_image_of_a_split_as_it_is(cache: Path) -> None:
+    data = ramp(cache, 256, flip=True, limit_test=2, limit_val=1, train_images=3, exclude_test=[5])
+    image = data.eval_set("test")[0]["image"]
+    for split, count in (("train", 64), ("test", 63)):
+        found = data.reference_set(split)
+        items = [found[i] for i in range(len(found))]
+        assert len(items) == count and [i["position"] for i in items] == list(range(count))
+        assert all(torch.equal(i["image"], image) and i["group"] == 0 for i in items)
+        assert [i["id"] for i in items] == [f"{split}-{n:05d}" for n in range(64) if split == "train" or n != 5]
+    held_out = ramp(cache, 256, val_examples=6).reference_set("train")
+    assert len(held_out) == 58
+    assert [held_out[i]["position"] for i in range(58)] == list(range(58))
+
+
+def test_a_reference_digest_follows_what_the_images_are_and_nothing_else(cache: Path) -> None:
+    def digest(levels: int = 256, split: Any = "train", **settings: Any) -> str:
+        return ramp(cache, levels, **settings).reference_digest(split)
+
+    same = digest()
+    assert same == digest(seed=5, flip=True, split_seed=3, limit_test=2, train_images=4, exclude_test=[3])
+    bits = digest(2, binarize="fixed")
+    assert bits == digest(2, binarize="dynamic", seed=7)
+    different = [same, bits, digest(2), digest(2, binarize="fixed", split_seed=1), digest(16), digest(split="test")]
+    different += [digest(split="test", exclude_test=[3]), digest(val_examples=6), digest(val_examples=6, split_seed=1)]
+    assert len(set(different)) == len(different)
+
+
+def test_attributes_are_handed_out_and_digested_where_there_are_any() -> None:
+    pixels = np.zeros((3, 1, 4, 4), np.uint8)
+    plain, labelled = Images("a", pixels), Images("a", pixels, attributes=np.eye(3, 2, dtype=np.uint8))
+    values = Values(256, 256, None, 0, labels=False)
+    assert "attributes" not in values.item(pixels[1], plain, 1, 0, 0)
+    assert values.item(pixels[1], labelled, 1, 0, 0)["attributes"].tolist() == [0, 1]
+    assert ImageFiles(plain).content_sha256() != ImageFiles(labelled).content_sha256()
 
 
 def test_labels_can_be_left_out(cache: Path) -> None:

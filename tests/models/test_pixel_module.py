@@ -16,8 +16,8 @@ from reprise.models.pixelrnn.network import PixelRNNCache
 from reprise.models.pixelrnn.pixelcnn import PixelCNN
 from reprise.models.pixels.bayes import log_joint
 from reprise.models.pixels.module import PixelModel
-from reprise.models.pixels.occlusion import known_pixels
 from reprise.nn.images import ImageShape
+from reprise.nn.occlusion import known_pixels
 from reprise.nn.pixels.categorical import Categorical
 from reprise.samples.images import ImageGrid
 from tests.models.pixels import naive_sample

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from reprise.config.errors import ConfigError
-from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, concat_elu, down, dropped
+from reprise.models.pixelcnn_pp.layers import POINT, GatedResnet, InputLayers, Maps, concat_elu, down
 from reprise.models.pixelcnn_pp.network import PixelCNNPP
 from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, NormedUpsampling, fitted_to_data
 from reprise.nn.images import ImageShape
@@ -171,19 +171,6 @@ def test_gate_is_linear_times_sigmoid() -> None:
     x = torch.zeros(1, 2, 1, 1, dtype=torch.float64)
     y = layer(Maps(x, concat_elu(x)))
     assert y.flatten().tolist() == [2.5, -2.5]  # 5 sigmoid(0); a tanh would be bounded by 1
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-def test_dropout_keeps_the_mean(share: float) -> None:
-    torch.manual_seed(0)
-    x = torch.ones(7, 3, 101, 101)
-    y = dropped(x, share)
-    kept = y > 0
-    assert abs(1 - kept.float().mean() - share) < 4e-3
-    assert torch.allclose(y[kept], torch.tensor(1 / (1 - share)))
-    # neighbours, which share a draw, are independent
-    both = (kept.flatten()[:-1] & kept.flatten()[1:]).float().mean()
-    assert abs(both - (1 - share) ** 2) < 6e-3
 
 
 def test_dropout_drops_single_activations_not_maps() -> None:

@@ -54,18 +54,44 @@ def _announce(folder: Path) -> None:
     print(f"evaluation: {folder}", file=sys.stderr, flush=True)
 
 
+_WIDEST = 160  # characters of a line that still reads as a table
+
+
 def metric_table(metrics: dict[str, Any]) -> str:
-    """Lay metrics named test/ROW/METRIC out as rows and columns; test/METRIC stands in a row `test`."""
+    """Lay metrics out as a table: a row for each test/ROW, a column a metric; with many metrics, a line for each."""
+    values = {name: float(entry["value"]) for name, entry in metrics.items()}
+    wide = _wide(values)
+    return wide if max(map(len, wide.splitlines())) <= _WIDEST else _tall(values)
+
+
+def _wide(values: dict[str, float]) -> str:
+    """Metrics named test/ROW/METRIC as rows and columns; test/METRIC stands in a row `test`."""
     rows: dict[str, dict[str, float]] = {}
-    for name, entry in metrics.items():
+    for name, value in values.items():
         split, *rest = name.split("/")
         row, metric = rest if len(rest) == 2 else (split, "/".join(rest))
-        rows.setdefault(row, {})[metric] = float(entry["value"])
+        rows.setdefault(row, {})[metric] = value
     columns = list(dict.fromkeys(m for row in rows.values() for m in row))
+    return _laid_out(columns, {row: [found.get(c) for c in columns] for row, found in rows.items()})
+
+
+def _tall(values: dict[str, float]) -> str:
+    """A line a metric; test/GROUP/METRIC stands beside test/METRIC where there is one."""
+    lines: dict[str, dict[str, float]] = {}
+    for name, value in values.items():
+        split, *rest = name.split("/")
+        grouped = len(rest) > 1 and f"{split}/{'/'.join(rest[1:])}" in values
+        group, metric = (rest[0], "/".join(rest[1:])) if grouped else (split, "/".join(rest))
+        lines.setdefault(metric, {})[group] = value
+    columns = list(dict.fromkeys(group for line in lines.values() for group in line))
+    return _laid_out(columns, {metric: [found.get(c) for c in columns] for metric, found in lines.items()})
+
+
+def _laid_out(columns: list[str], rows: dict[str, list[float | None]]) -> str:
     width = max([len(r) for r in rows] + [4]) + 2
-    wide = {c: max(14, len(c) + 2) for c in columns}
-    lines = [" " * width + "".join(f"{c:>{wide[c]}}" for c in columns)]
-    for row, values in rows.items():
-        cells = (f"{values[c]:.4g}" if c in values else "" for c in columns)
-        lines.append(f"{row:<{width}}" + "".join(f"{cell:>{wide[c]}}" for cell, c in zip(cells, columns, strict=True)))
-    return "\n".join(lines)
+    wide = [max(14, len(c) + 2) for c in columns]
+    lines = [" " * width + "".join(f"{c:>{w}}" for c, w in zip(columns, wide, strict=True))]
+    for row, cells in rows.items():
+        texts = ("" if cell is None else f"{cell:.4g}" for cell in cells)
+        lines.append(f"{row:<{width}}" + "".join(f"{text:>{w}}" for text, w in zip(texts, wide, strict=True)))
+    return "\n".join(line.rstrip() for line in lines)

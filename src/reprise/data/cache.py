@@ -28,6 +28,21 @@ def build_once(folder: Path, build: Callable[[Path], None]) -> Path:
     return folder
 
 
+def remember(file: Path, compute: Callable[[], str]) -> str:
+    """Return what `file` holds, which `compute` finds out where it is missing or unreadable."""
+    try:
+        remembered: str = json.loads(file.read_text(encoding="utf-8"))
+        return remembered
+    except (OSError, ValueError):
+        pass
+    found = compute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(found), encoding="utf-8")
+    os.replace(scratch, file)
+    return found
+
+
 def file_digests(paths: Sequence[Path], memory_file: Path) -> list[str]:
     """SHA-256 (hex) of files, remembered in `memory_file` by path, size and time of change, since files are large.
 

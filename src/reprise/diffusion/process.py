@@ -22,6 +22,14 @@ def diffuse(x_0: Tensor, level: Tensor, noise: Tensor) -> Tensor:
     return per_example(level, x_0) * x_0 + per_example(spread, x_0) * noise
 
 
+def posterior_weights(alpha_bar: Tensor, alpha_bar_before: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of x_0 and x_n in the mean of q(x_{n-1} | x_n, x_0), and its variance (eqs. 6 and 7), each (B,)."""
+    beta = 1.0 - alpha_bar / alpha_bar_before
+    weight_0 = alpha_bar_before.sqrt() * beta / (1.0 - alpha_bar)
+    weight_n = (1.0 - beta).sqrt() * (1.0 - alpha_bar_before) / (1.0 - alpha_bar)
+    return weight_0, weight_n, (1.0 - alpha_bar_before) / (1.0 - alpha_bar) * beta
+
+
 def posterior(x_0: Tensor, x_n: Tensor, alpha_bar: Tensor, alpha_bar_before: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of q(x_{n-1} | x_n, x_0) (eqs. 6 and 7).
 
@@ -32,11 +40,8 @@ def posterior(x_0: Tensor, x_n: Tensor, alpha_bar: Tensor, alpha_bar_before: Ten
     Returns:
         mean (B, ...) and variance (B,).
     """
-    beta = 1.0 - alpha_bar / alpha_bar_before
-    weight_0 = alpha_bar_before.sqrt() * beta / (1.0 - alpha_bar)
-    weight_n = (1.0 - beta).sqrt() * (1.0 - alpha_bar_before) / (1.0 - alpha_bar)
-    mean = per_example(weight_0, x_0) * x_0 + per_example(weight_n, x_n) * x_n
-    return mean, (1.0 - alpha_bar_before) / (1.0 - alpha_bar) * beta
+    weight_0, weight_n, variance = posterior_weights(alpha_bar, alpha_bar_before)
+    return per_example(weight_0, x_0) * x_0 + per_example(weight_n, x_n) * x_n, variance
 
 
 def predicted_x_0(x_n: Tensor, noise: Tensor, level: Tensor) -> Tensor:

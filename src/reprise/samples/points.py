@@ -1,4 +1,4 @@
-"""Points in the plane as panels of one PNG file, and curves."""
+"""Points in the plane as panels of one PNG file."""
 
 from __future__ import annotations
 
@@ -62,41 +62,6 @@ class PointPanels(Sample):
             row[0].set_ylabel(title)
         figure.suptitle(self.caption)
         return [Shown(self.name, _save(figure, folder, self.name), "image", self.caption)]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Curve(Sample):
-    """One number for each of a row of others, as a picture and as CSV.
-
-    Attributes:
-        x, y: (N,) each.
-        x_title, y_title: of the axes, and of the columns of the CSV file.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-
-    x: Tensor
-    y: Tensor
-    x_title: str
-    y_title: str
-
-    def __post_init__(self) -> None:
-        if self.x.ndim != 1 or self.x.shape != self.y.shape:
-            raise ValueError(f"x and y are {tuple(self.x.shape)}, {tuple(self.y.shape)}. Expected (N,) both.")
-
-    def write(self, folder: Path) -> list[Shown]:
-        """Write NAME.png and NAME.csv."""
-        x, y = self.x.detach().cpu(), self.y.detach().cpu().double()
-        figure = _figure(7.0, 3.5)
-        axes = figure.subplots()
-        axes.plot(x.numpy(), y.numpy(), linewidth=1.0, color=_INK)
-        axes.set(xlabel=self.x_title, ylabel=self.y_title, title=self.caption)
-        picture = _save(figure, folder, self.name)
-        lines = [f"{self.x_title},{self.y_title}"]
-        lines += [f"{a:g},{b:.9g}" for a, b in zip(x.tolist(), y.tolist(), strict=True)]
-        (folder / f"{self.name}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        return [Shown(self.name, picture, "image", self.caption)]
 
 
 def _figure(width: float, height: float) -> Any:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,21 +16,35 @@ from reprise.data.stream import example_at
 from reprise.nn.randomness import example_rng
 
 
+class Pixels(Protocol):
+    """What is asked of an array of images: its shape (N, C, H, W), and some of them (uint8) by row or slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Images:
     """One part of a data set as its files hold it.
 
     Attributes:
         part: what the files call it, e.g. "train"; ids begin with it.
-        pixels: (N, C, H, W) uint8, in memory or memory-mapped.
+        pixels: (N, C, H, W) uint8, in memory, memory-mapped, or read from files one by one.
         labels: (N,) whole numbers, None where there are none.
         names: id of each image; empty for "<part>-<row>".
+        attributes: (N, A) uint8 of 0 and 1, several yes-or-no labels of each image; None where none are asked for.
     """
 
     part: str
-    pixels: np.ndarray
+    pixels: Pixels
     labels: np.ndarray | None = None
     names: Sequence[str] = ()
+    attributes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -52,6 +66,7 @@ class ImageFiles:
         classes: number of labels, 0 where there are none.
         files: SHA-256 of what was read, by file; of the unpacked bytes, so that a compressed copy has the same.
         sha256: of all pixels and labels, where it was found out before; see `content_sha256`.
+        facts: what else the run record should say of the files, e.g. how many of the listed images are there.
     """
 
     train: Images
@@ -61,6 +76,7 @@ class ImageFiles:
     classes: int = 0
     files: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def content_sha256(self) -> str:
         """SHA-256 (hex) of all pixels and labels: the same for two file formats of the same data."""
@@ -68,17 +84,28 @@ class ImageFiles:
 
 
 def content_sha256(*parts: Images | None) -> str:
-    """SHA-256 (hex) of the parts' shapes, pixels and labels."""
+    """SHA-256 (hex) of the parts' shapes, pixels, labels and attributes."""
     digest = hashlib.sha256()
     for images in parts:
-        digest.update(b"none" if images is None else json.dumps([images.part, images.pixels.shape]).encode())
         if images is None:
+            digest.update(NO_PART)
             continue
-        for start in range(0, len(images), 4096):  # in portions: pixels may be a memory map larger than memory
-            digest.update(images.pixels[start : start + 4096].tobytes())
+        digest.update(part_head(images.part, images.pixels.shape))
+        for start in range(0, len(images), 512):  # in portions: pixels may be a memory map larger than memory
+            digest.update(images.pixels[start : start + 512].tobytes())
         if images.labels is not None:
             digest.update(images.labels.astype("<i8").tobytes())
+        if images.attributes is not None:
+            digest.update(np.ascontiguousarray(images.attributes).tobytes())
     return digest.hexdigest()
+
+
+NO_PART = b"none"  # stands in the digest for a part that there is not
+
+
+def part_head(part: str, shape: Sequence[int]) -> bytes:
+    """What the digest of all pixels has before those of a part: its name and the shape of its pixels."""
+    return json.dumps([part, shape]).encode()
 
 
 @dataclass(frozen=True)
@@ -140,13 +167,16 @@ class Values:
 
     def item(self, values: np.ndarray, images: Images, row: int, position: int, group: int) -> dict[str, Any]:
         """What a loader hands out for one image."""
-        return {
+        found = {
             "image": torch.from_numpy(np.ascontiguousarray(values)),
             "label": int(images.labels[row]) if self.labels and images.labels is not None else -1,
             "position": position,
             "id": images.id(row),
             "group": group,
         }
+        if images.attributes is not None:
+            found["attributes"] = torch.from_numpy(images.attributes[row].copy())
+        return found
 
 
 class TrainingImages(Dataset[dict[str, Any]]):
@@ -179,12 +209,14 @@ class HeldOutImages(Dataset[dict[str, Any]]):
     def __init__(self, groups: Sequence[Selection], values: Values) -> None:
         self.groups = groups
         self.values = values
-        self._where = [(g, int(row)) for g, group in enumerate(groups) for row in group.rows]
+        # arrays rather than a list of pairs, since a group may have millions of images
+        self._group = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        self._row = np.concatenate([group.rows for group in groups])
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self._row)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        group, row = self._where[i]
+        group, row = int(self._group[i]), int(self._row[i])
         images = self.groups[group].images
         return self.values.item(self.values.fixed(images, row), images, row, i, group)

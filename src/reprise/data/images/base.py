@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,8 +23,9 @@ class ImageDataModule(StreamDataModule):
     """Square images of whole numbers, with labels where the data have them.
 
     An item is {"image": uint8 (C, H, W) of 0 ... levels - 1, "label": number or -1, "position": number,
-    "id": name of the image, the same whatever split it is in, "group": 0}. Stored values x of n levels become
-    floor(x * levels / n), unless `binarize` draws them.
+    "id": name of the image, the same whatever split it is in, "group": 0}, with "attributes": uint8 (A,) of 0 and 1
+    where a data set has such and is asked for them. Stored values x of n levels become floor(x * levels / n), unless
+    `binarize` draws them.
 
     Args:
         shape: what the images are to look like; `setup` compares the files with it. classes=0 leaves labels out.
@@ -44,6 +46,8 @@ class ImageDataModule(StreamDataModule):
             evaluation measures both.
         flip: mirror training images left to right with probability 1/2, by seed and position.
     """
+
+    train_on_all = False  # whether images that are held out are trained on too; for data sets that offer it
 
     def __init__(
         self,
@@ -156,6 +160,8 @@ class ImageDataModule(StreamDataModule):
         if files.test is None and not self.test_examples:
             raise ConfigError(f"{type(self).__name__} has no test images of its own. Set data.test_examples=N.")
         train, val, test = hold_out(len(files.train), self.test_examples, self.val_examples, self.split_seed)
+        if self.train_on_all:
+            train = np.arange(len(files.train))
         splits = {"train": Selection(files.train, train)}
         splits["test"] = Selection(files.train, test) if files.test is None else _whole(files.test)
         splits["test"] = self._without_excluded(splits["test"])
@@ -195,6 +201,21 @@ class ImageDataModule(StreamDataModule):
             groups.append(Selection(train.images, train.rows[np.sort(order)]).first(limit))
         return HeldOutImages(groups, values)
 
+    def reference_set(self, split: Literal["train", "test"]) -> HeldOutImages:
+        """All images of a split, as what generated images are compared with (FID).
+
+        None is limited, mirrored or drawn anew; an image's position is its place in the split.
+        """
+        return HeldOutImages([self._splits[split]], self._values())
+
+    def reference_digest(self, split: Literal["train", "test"]) -> str:
+        """SHA-256 (hex) of what `reference_set` gives, by which statistics of it can be kept."""
+        files, chosen = self._read(), self._splits[split]
+        rows = hashlib.sha256(chosen.rows.astype("<i8").tobytes()).hexdigest()
+        drawn_by = self.split_seed if self.binarize else None
+        what = [1, files.content_sha256(), chosen.images.part, rows, files.levels, self.shape.levels, drawn_by]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
     def held_out(self) -> int:
         """Test images that are measured; those of `train_images` are none."""
         return len(self._splits["test"].first(self.limits["test"]))
@@ -217,6 +238,10 @@ class ImageDataModule(StreamDataModule):
             "train_images": self.train_images,
             "excluded_test": len(self._excluded),
         }
+        if self.train_on_all:
+            found["train_on_all"] = True
+        if files.facts:
+            found["facts"] = files.facts
         if self._excluded:
             rows = ",".join(map(str, self._excluded))
             found["excluded_test_sha256"] = hashlib.sha256(rows.encode()).hexdigest()
@@ -225,7 +250,9 @@ class ImageDataModule(StreamDataModule):
     def _validation(self, files: ImageFiles) -> str:
         if files.val is not None:
             return "official"
-        return f"held out of training, split_seed {self.split_seed}" if self.val_examples else "the test images"
+        if not self.val_examples:
+            return "the test images"
+        return f"{'chosen' if self.train_on_all else 'held out'} of training, split_seed {self.split_seed}"
 
     def read_inputs(self, path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
         """Item of each picture that `path` stands for, as grey or colours, floor(x * levels / 256) of its values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from reprise.config.errors import DataError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+ARRAYS = (".npy",)
 _MODES = {1: "L", 3: "RGB"}
 _EIGHT_BITS = ("1", "L", "P", "RGB", "RGBA", "LA", "PA", "CMYK", "YCbCr")
 
@@ -19,7 +20,7 @@ def read_picture(path: Path, channels: int, side: int, crop_resize: bool = False
     """Read a picture as (C, side, side) uint8, 0 to 255.
 
     Args:
-        path: a PNG, JPEG, WebP or BMP file.
+        path: a PNG, JPEG, WebP or BMP file, or an npy file (see `decode_array`).
         channels: 1 for grey (ITU-R 601 luma of colours), 3 for red, green and blue.
         side: height and width that are expected.
         crop_resize: take the largest square in the middle and resize it (Lanczos, with antialiasing) instead of
@@ -28,32 +29,77 @@ def read_picture(path: Path, channels: int, side: int, crop_resize: bool = False
     Raises:
         DataError: unreadable, of another size, of more than 8 bits, or see-through.
     """
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            picture: Image.Image = opened
-            if picture.mode not in _EIGHT_BITS:
-                raise DataError(f"{path} has pixels of kind {picture.mode}. Expected 8 bits per channel: convert it.")
-            if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-                raise DataError(f"{path} is see-through in places. Expected an opaque picture: put it on a background.")
-            picture = picture.convert(_MODES[channels])
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}. Is it truncated?") from None
+    picture = (decode_array if path.suffix.lower() in ARRAYS else decode_picture)(path, str(path), channels)
     if crop_resize:
-        picture = _square(picture, side)
+        short = min(picture.size)
+        picture = centre(picture, short)
+        picture = picture if short == side else picture.resize((side, side), Image.Resampling.LANCZOS)
     if picture.size != (side, side):
         width, height = picture.size
         raise DataError(f"{path} has {height} x {width} pixels. Expected {side} x {side} (data.shape.side): resize it.")
-    pixels = np.asarray(picture, dtype=np.uint8)
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return as_array(picture)
 
 
-def _square(picture: Image.Image, side: int) -> Image.Image:
+def decode_picture(file: Path | BinaryIO, what: str, channels: int) -> Image.Image:
+    """Decode a picture of any size to grey or colours.
+
+    Args:
+        file: a path, or an open file of bytes.
+        what: how errors name it.
+        channels: 1 for grey (ITU-R 601 luma of colours), 3 for red, green and blue.
+
+    Raises:
+        DataError: unreadable, of more than 8 bits, or see-through.
+    """
+    try:
+        with Image.open(file) as opened:
+            opened.load()
+            picture: Image.Image = opened
+            if picture.mode not in _EIGHT_BITS:
+                raise DataError(f"{what} has pixels of kind {picture.mode}. Expected 8 bits per channel: convert it.")
+            if picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+                raise DataError(f"{what} is see-through in places. Expected an opaque picture: put it on a background.")
+            return picture.convert(_MODES[channels])
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{what} cannot be read as a picture: {error}. Is it truncated?") from None
+
+
+def decode_array(file: Path, what: str, channels: int) -> Image.Image:
+    """Read an npy file of bytes, (3, H, W), (H, W, 3) or (H, W), with a 1 in front or not, as a picture.
+
+    Args:
+        file: the file; nothing in it is unpickled.
+        what: how errors name it.
+        channels: 1 for grey (ITU-R 601 luma of colours), 3 for red, green and blue.
+
+    Raises:
+        DataError: unreadable, or an array of another kind.
+    """
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{what} cannot be read as an array: {error}. Is it truncated?") from None
+    shape = array.shape
+    if array.ndim == 4 and len(array) == 1:
+        array = array[0]
+    if array.ndim == 3 and len(array) in (1, 3):
+        array = array.transpose(1, 2, 0)
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (1, 3))):
+        raise DataError(f"{what} holds {array.dtype} of shape {shape}. Expected bytes (uint8), (3, height, width).")
+    return Image.fromarray(array[:, :, 0] if array.shape[2:] == (1,) else array).convert(_MODES[channels])
+
+
+def centre(picture: Image.Image, size: int) -> Image.Image:
+    """Cut out the square of `size` in the middle; what cannot be halved is left over on the right and below."""
     width, height = picture.size
-    short = min(width, height)
-    left, top = (width - short) // 2, (height - short) // 2
-    picture = picture.crop((left, top, left + short, top + short))
-    return picture if short == side else picture.resize((side, side), Image.Resampling.LANCZOS)
+    left, top = (width - size) // 2, (height - size) // 2
+    return picture.crop((left, top, left + size, top + size))
+
+
+def as_array(picture: Image.Image) -> np.ndarray:
+    """Pixels of a grey or colour picture as (C, H, W) uint8."""
+    pixels = np.asarray(picture, dtype=np.uint8)
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def write_picture(path: Path, values: Any, channels: int, levels: int) -> Path:

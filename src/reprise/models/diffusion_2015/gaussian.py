@@ -11,6 +11,11 @@ the forward process, so that outputs of 0 stand for the forward kernel:
 `signal` has unit_t = beta_t / (1 - alpha_bar_t): a raw_mean of E[x_0 | x_t] - x_t comes near the best mean of a short
 step, so that it is of the size of the data, however short. Where each step has a readout of its own both units give the
 same set of models, but weights that differ by orders of magnitude between steps are slow to learn.
+
+`decay`, the paper's form for images (eqs. 64 and 65), has raw_mean as what x decays to:
+
+    variance = sigmoid(raw_variance + logit(beta_t))
+    mean = (x - raw_mean) (1 - variance) + raw_mean
 """
 
 from __future__ import annotations
@@ -33,17 +38,17 @@ class GaussianChain(Chain):
 
     Args:
         rates: beta_1 ... beta_T, all below 1.
-        reverse: unit of the network's raw mean.
+        reverse: how the network's outputs stand for a reverse step.
 
     Raises:
         ConfigError: a rate is 1, after which a Gaussian chain has no way back, or `reverse` is unknown.
     """
 
-    def __init__(self, rates: DiffusionRates, reverse: Literal["step", "signal"] = "step") -> None:
+    def __init__(self, rates: DiffusionRates, reverse: Literal["step", "signal", "decay"] = "step") -> None:
         super().__init__(rates)
-        if reverse not in ("step", "signal"):
-            raise ConfigError(f"reverse is {reverse!r}. Expected 'step' or 'signal'.")
-        self.unit = reverse
+        if reverse not in ("step", "signal", "decay"):
+            raise ConfigError(f"reverse is {reverse!r}. Expected 'step', 'signal' or 'decay'.")
+        self.reverse_form = reverse
         if bool((rates().detach() == 1.0).any()):
             raise ConfigError("a rate is 1, which erases everything in one step. Set initial=erase_half, or geometric.")
 
@@ -68,7 +73,10 @@ class GaussianChain(Chain):
         """Mean and variance of p(x_{t-1} | x_t), both (B, *shape)."""
         raw_mean, raw_variance = network(x_t, t)
         beta = table.beta(t)
-        unit = beta.sqrt() if self.unit == "step" else beta / (1.0 - table.alpha_bar(t))
+        if self.reverse_form == "decay":
+            variance = torch.sigmoid(raw_variance + per_example(torch.logit(beta), x_t))
+            return (x_t - raw_mean) * (1.0 - variance) + raw_mean, variance
+        unit = beta.sqrt() if self.reverse_form == "step" else beta / (1.0 - table.alpha_bar(t))
         mean = x_t * per_example((1.0 - beta).sqrt(), x_t) + raw_mean * per_example(unit, x_t)
         variance = torch.sigmoid(raw_variance / math.sqrt(self.steps) + per_example(torch.logit(beta), x_t))
         return mean, variance

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
-from reprise.metrics.bounds import BoundBits, BoundGainBits, StepTerms
+from reprise.metrics.lower_bound import BoundBits, BoundGainBits, StepTerms
 from reprise.models.diffusion_2015.chain import Chain, Known, strata
 from reprise.models.diffusion_2015.showing import diffused, panels, shown_steps, terms_curve
 from reprise.nn.images import TEST_GROUPS
@@ -130,7 +130,10 @@ class Diffusion2015(pl.LightningModule):
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The bound, its gain over the null model, and its terms, of held-out and of training examples apart."""
-        bound, gain, terms = self.measure(batch)
+        self.record(batch, *self.measure(batch))
+
+    def record(self, batch: dict[str, Any], bound: Tensor, gain: Tensor, terms: Tensor) -> None:
+        """Count examples of a test batch; what `measure` found of them. A place to count more of them."""
         for group in range(len(TEST_GROUPS)):
             chosen = batch["group"] == group
             self.test_bound[group].update(bound[chosen])  # type: ignore[operator]

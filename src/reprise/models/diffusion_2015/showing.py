@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from reprise.metrics.bounds import StepTerms
+from reprise.metrics.lower_bound import StepTerms
 from reprise.models.diffusion_2015.chain import Chain
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
+from reprise.samples.curves import Curve
 from reprise.samples.images import ImageGrid
-from reprise.samples.points import Curve, PointPanels
+from reprise.samples.points import PointPanels
 
 _ROWS = ["data, diffused", "drawn"]
 
@@ -69,8 +70,7 @@ def terms_curve(terms: StepTerms) -> list[Sample]:
     values = terms.compute()
     if values.isnan().any():
         return []
-    steps = torch.arange(2, len(values) + 2)
+    steps = list(range(2, len(values) + 2))
     caption = "KL of each reverse step from the posterior"
-    return [
-        Curve(name="terms", caption=caption, group="terms", x=steps, y=values, x_title="t", y_title="bits an example")
-    ]
+    series = {"bits an example": values.tolist()}
+    return [Curve(name="terms", caption=caption, group="terms", x=("t", steps), series=series)]

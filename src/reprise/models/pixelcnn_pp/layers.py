@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reprise.models.pixelcnn_pp.weight_norm import NormedConv2d, NormedSides, NormedUpsampling
+from reprise.nn.dropout import dropped
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,6 @@ class _ConcatELU(torch.autograd.Function):
 def concat_elu(x: Tensor, shift: Shift = POINT) -> Tensor:
     """phi(x) = ELU([x, -x]), (B, 2F, ...) of x (B, F, H, W), with the margins of a convolution."""
     return _ConcatELU.apply(x, *shift.margins)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def dropped(x: Tensor, share: float) -> Tensor:
-    """Dropout of single activations: zero with probability `share`, else divided by 1 - share.
-
-    On a CPU from 16 random bits each, a quarter of the draws that torch's own dropout makes; the share is then kept to
-    1 part in 65536. Draws come from torch's global generator.
-    """
-    if not share or x.device.type != "cpu":
-        return F.dropout(x, share)
-    draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)  # all 64 bits
-    bits = draws.view(torch.int16)[: x.numel()].view(x.shape)
-    keep = bits >= round(share * 2**16) - 2**15
-    return x * keep.to(x.dtype).mul_(1.0 / (1.0 - share))
 
 
 class Maps(NamedTuple):

@@ -14,12 +14,12 @@ from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
 from reprise.metrics.likelihood import BayesClassifierAccuracy, BitsPerDim, NegativeLogLikelihood
 from reprise.models.pixels.bayes import log_joint
-from reprise.models.pixels.occlusion import Region, known_pixels
-from reprise.models.pixels.showing import columns_grid, sample_grid
 from reprise.nn.images import TEST_GROUPS
+from reprise.nn.occlusion import Region, known_pixels
 from reprise.nn.pixels.network import PixelNetwork
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
+from reprise.samples.grids import columns_grid, sample_grid
 
 
 class PixelModel(pl.LightningModule):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from reprise.nn.cuda_graph import RecordedCall
 
 if TYPE_CHECKING:
     from reprise.nn.pixels.network import PixelNetwork
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 class RowSampler:
     """Draws a batch of images row by row.
 
-    Noise, given and drawn values of a row lie in fixed tensors, so that a row is a program without inputs. On a CUDA
-    device the program of each phase is run once as it is, then recorded, then replayed.
+    Noise, given and drawn values of a row lie in fixed tensors, so that a row is a program without inputs, which a CUDA
+    device replays: one program for each phase of the cache.
 
     Args:
         network: the model; called in inference mode, which takes a tenth off small operations, and as it stands (set
@@ -44,9 +47,6 @@ class RowSampler:
         self._parts = [
             [(self.row[:, part, c], self.given[:, part, c], self.known[:, part, c]) for part in parts] for c in columns
         ]
-        self.replays = like.is_cuda
-        self._seen: set[int] = set()
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
 
     def run(
         self,
@@ -59,37 +59,18 @@ class RowSampler:
         self.keeps = given is not None and known is not None
         image = torch.zeros(len(uniform), *self.row.shape[1:2], self.side, self.side, dtype=torch.uint8)
         image = image.to(self.row.device)
+        programs = [RecordedCall(partial(self._program, phase), image.device) for phase in range(self.cache.period)]
         for row in range(self.side):
             with torch.inference_mode():
                 self.noise.copy_(uniform[:, row])
                 if given is not None and known is not None:
                     self.given.copy_(given[:, :, row])
                     self.known.copy_(known[:, :, row])
-                self._advance(row % self.cache.period)
+                programs[row % len(programs)]()
                 image[:, :, row] = self.row
             if on_row is not None:
                 on_row(row + 1)
         return image
-
-    def _advance(self, phase: int) -> None:
-        if not self.replays:
-            self._program(phase)
-        elif phase in self._graphs:
-            self._graphs[phase].replay()
-        elif phase in self._seen:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self._program(phase)
-            self._graphs[phase] = graph
-            graph.replay()  # recording computes nothing
-        else:
-            # recording wants everything lazy done before, on another stream than the default one
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                self._program(phase)
-            torch.cuda.current_stream().wait_stream(side)
-            self._seen.add(phase)
 
     def _program(self, phase: int) -> None:
         likelihood, cache = self.likelihood, self.cache

@@ -1,4 +1,4 @@
-"""Which part of an image is drawn anew, as in the completions of PixelRNN's Figure 9."""
+"""Which part of an image is drawn anew: completions of autoregressive models, inpainting of diffusion models."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ Region = Literal["lower_half", "lower_quarter", "right_half", "centre"]
 def known_pixels(region: Region, side: int) -> Tensor:
     """Mask of the pixels that are kept when a region is filled in.
 
-    A pixel is drawn given earlier ones alone, so that what is kept below or to the right of a region stays as it is but
-    does not inform what is drawn before it.
+    An autoregressive model draws a pixel given earlier ones alone, so that what is kept below or to the right of a
+    region stays as it is but does not inform what is drawn before it (PixelRNN, Figure 9). A diffusion model draws all
+    of the region given all that is kept.
 
     Args:
         region: what is drawn anew.

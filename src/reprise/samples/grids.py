@@ -1,4 +1,4 @@
-"""Grids of what a pixel model draws: samples, completions, reconstructions."""
+"""Grids that image models show: samples, completions, reconstructions, interpolations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch import Tensor
 from reprise.samples.images import ImageGrid
 
 
-def sample_grid(drawn: Tensor, levels: int, name: str = "samples", words: str = "") -> ImageGrid:
+def sample_grid(drawn: Tensor, levels: int, name: str = "samples", words: str = "", group: str = "") -> ImageGrid:
     """Images (N, C, H, W) drawn from nothing."""
-    return ImageGrid(name=name, caption=f"{len(drawn)} samples{words}", images=drawn.cpu(), levels=levels)
+    caption = f"{len(drawn)} samples{words}"
+    return ImageGrid(name=name, caption=caption, group=group, images=drawn.cpu(), levels=levels)
 
 
 def columns_grid(name: str, caption: str, levels: int, columns: Sequence[tuple[str, Tensor]]) -> ImageGrid:
