@@ -36,7 +36,7 @@ class ExactForGaussianData(nn.Module):
         gain = prior_variance * (1.0 - beta).sqrt() / ((1.0 - beta) * prior_variance + beta)
         mean = prior_mean + gain * (x - (1.0 - beta).sqrt() * prior_mean)
         variance = prior_variance * (1.0 - gain * (1.0 - beta).sqrt())
-        unit = beta.sqrt() if self.chain.unit == "step" else beta / (1.0 - table.alpha_bar(t)[:, None])
+        unit = beta.sqrt() if self.chain.reverse_form == "step" else beta / (1.0 - table.alpha_bar(t)[:, None])
         raw_mean = (mean - (1.0 - beta).sqrt() * x) / unit
         return raw_mean, (torch.logit(variance) - torch.logit(beta)) * math.sqrt(self.chain.steps) + torch.zeros_like(x)
 
@@ -155,8 +155,8 @@ def test_gradients_of_the_rates_are_finite_differences_with_frozen_noise() -> No
     generator = torch.Generator().manual_seed(3)
     x_0 = torch.randn(7, 1, dtype=torch.float64, generator=generator)
     noise = torch.randn(7, 4, 1, dtype=torch.float64, generator=generator)
-    for unit in ("step", "signal"):
-        c.unit = unit  # type: ignore[assignment]
+    for form in ("step", "signal", "decay"):
+        c.reverse_form = form  # type: ignore[assignment]
         c.zero_grad()
         bound(c, Linear(), x_0, noise).sum().backward()
         for place in range(4):

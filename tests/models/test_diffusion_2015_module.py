@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError
-from reprise.metrics.bounds import BoundBits, StepTerms
+from reprise.metrics.lower_bound import BoundBits, StepTerms
 from reprise.models.diffusion_2015.binomial import BinomialChain
 from reprise.models.diffusion_2015.chain import Chain
 from reprise.models.diffusion_2015.gaussian import GaussianChain

@@ -1,4 +1,4 @@
-"""The Swiss roll in two dimensions, with zero mean and unit variance in each."""
+"""The Swiss roll in two dimensions, scaled by a constant to variance 1."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _NODES = 100_000  # of the midpoint rule; the moments are exact to ten digits
 class SwissRoll(Distribution):
     """Points (t cos t, t sin t), t uniform from 1.5 pi to 4.5 pi: x and z of scikit-learn's `make_swiss_roll`.
 
-    Each coordinate is shifted and scaled by the mean and the standard deviation of the distribution.
+    Points are divided by one constant, so that E |x|^2 = 2: "scaled by a constant to give them variance 1", "unit
+    norm", not whitened (Sohl-Dickstein et al. 2015, Table 1 and Appendix A). They are not shifted.
 
     Args:
-        noise: standard deviation of Gaussian noise added to each coordinate before scaling, as in scikit-learn.
+        noise: standard deviation of Gaussian noise added to each coordinate before scaling, as in scikit-learn's.
     """
 
     name: ClassVar[str] = "swiss_roll"
@@ -30,8 +31,7 @@ class SwissRoll(Distribution):
             raise ConfigError(f"noise is {noise:g}. Expected 0 or more.")
         self.noise = noise
         nodes = curve((np.arange(_NODES) + 0.5) / _NODES)
-        self.mean = nodes.mean(0)
-        self.deviation = np.sqrt(nodes.var(0) + noise**2)
+        self.scale = float(np.sqrt((nodes**2).mean() + noise**2))
 
     @property
     def dims(self) -> int:
@@ -41,11 +41,11 @@ class SwissRoll(Distribution):
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One point (2,)."""
         point = curve(rng.random()) + self.noise * rng.standard_normal(2)
-        return ((point - self.mean) / self.deviation).astype(np.float32)
+        return (point / self.scale).astype(np.float32)
 
     def settings(self) -> dict[str, Any]:
         """Noise and scaling."""
-        return {"noise": self.noise, "mean": self.mean.tolist(), "deviation": self.deviation.tolist()}
+        return {"noise": self.noise, "scale": self.scale}
 
 
 def curve(share: np.ndarray | float) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Binomial diffusion (Table App.1 of the paper): independent bits that decay towards a common rate.
 
 The network's contract: `forward(x, t) -> raw` with x (B, *shape) of 0 and 1 and t (B,) whole numbers 1 ... T; raw is
-(B, *shape). Its sigmoid is the rate of p(x_{t-1} | x_t) (`direct`, the paper's), or its sigmoid after adding the
-log-odds of the forward kernel (`perturbed`: outputs of 0 stand for that kernel, as in the author's Gaussian chain).
+(B, *shape). The rate of p(x_{t-1} | x_t) is its sigmoid (`direct`), or its sigmoid after adding the log-odds of the
+forward kernel (`perturbed`): outputs of 0 then stand for that kernel, as in Gaussian chains (eqs. 64 and 65), and what
+is left to learn is how likely a one was before, whatever x_t has at that place.
 """
 
 from __future__ import annotations

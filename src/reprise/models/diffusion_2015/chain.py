@@ -7,9 +7,10 @@ The paper writes eq. 14 as
 
     K = -sum_{t=2}^T E_q KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)) + H_q(X_T | X_0) - H_q(X_1 | X_0) - H_p(X_T),
 
-with the last reverse step fixed, p(x_0 | x_1) = q(x_1 | x_0) pi(x_0) / pi(x_1) (Appendix B.2), and with cross-entropies
-E_q[-log pi(x_t)] that are the same for all t since the data have the mean and variance of pi. Here they are taken for
-each example as they are, which gives the same where that holds, and a bound where it does not:
+with the last reverse step fixed, p(x_0 | x_1) = q(x_1 | x_0) pi(x_0) / pi(x_1) (eq. 44), and with cross-entropies
+E_q[-log pi(x_t)] that are the same for all t, since the data are scaled to variance 1, or have the rate of ones of pi
+(Appendices A and B.1). Here they are taken for each example as they are, which gives the same mean where that holds,
+and a bound where it does not:
 
     K(x_0) = log pi(x_0) + KL(q(x_1 | x_0) || pi) - KL(q(x_T | x_0) || pi)
              - sum_{t=2}^T E_q KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)).
