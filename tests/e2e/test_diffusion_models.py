@@ -209,7 +209,7 @@ def test_interpolates_between_test_digits(digits: Path, tmp_path: Path, capsys: 
         (["interpolate=11"], "interpolate=11. Expected a step from 1 to 10"),
         (["interpolate=5", "progressive=true"], "progressive=true shows samples, not interpolations"),
         (["method=ddim", "variance=large"], "method=ddim has a variance of its own"),
-        (["mehtod=ddim"], "method"),
+        (["stepz=5"], "stepz"),
         (["mix=half"], "mix"),
     ],
 )

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from typing import Any
 
 import pytest
 import torch
 
 from reprise.config.check import check_config
-from reprise.config.compose import Composed, compose_config, group_choices, read_choice
+from reprise.config.compose import group_choices, read_choice
 from reprise.config.errors import ConfigError
 from reprise.config.instantiate import instantiate
-from reprise.config.protocol import ABSENT, difference, flatten, protocol_values
+from reprise.config.protocol import ABSENT, difference, flatten
 from reprise.reproduction.assess import assess
 from reprise.reproduction.estimate import Estimator
 from reprise.reproduction.evidence import Evidence
-from reprise.reproduction.paper import Paper, Recipe
-from reprise.reproduction.papers import read_paper
+from reprise.reproduction.paper import Recipe
 from reprise.reproduction.planning import make_plan, select
+from tests.reproduction.experiments import changed, composed, last, of, paper, protocol, values
 from tests.reproduction.records import HandMade
 
 PAPERS = ("pixelrnn", "gated_pixelcnn", "pixelcnn_pp")
@@ -90,40 +88,6 @@ NOT_TESTED = {
         "small_field_samples",
     },
 }
-
-
-@functools.cache
-def composed(*words: str) -> Composed:
-    """Composing takes a tenth of a second."""
-    return compose_config([*words, "data.root=FOLDER"])
-
-
-@functools.cache
-def protocol(*words: str) -> dict[str, Any]:
-    return protocol_values(composed(*words).values)
-
-
-def values(*words: str) -> dict[str, Any]:
-    """Leaves of a composed config by dotted key."""
-    return dict(flatten(composed(*words).values))
-
-
-def of(experiment: str) -> dict[str, Any]:
-    return values(f"experiment={experiment}")
-
-
-def last(name: str) -> str:
-    return name.rsplit(".", 1)[-1]
-
-
-def changed(old: Recipe, new: Recipe) -> dict[str, Any]:
-    """What the protocol of one recipe has that the other's has not."""
-    return {key: now for key, _, now in difference(protocol(*old.words), protocol(*new.words))}
-
-
-@functools.cache
-def paper(name: str) -> Paper:
-    return read_paper(name)
 
 
 def recipes(claim: str) -> list[Recipe]:
@@ -321,12 +285,12 @@ def test_a_smoke_run_deviates_by_its_budget_only(experiment: str) -> None:
 
 
 def test_a_paper_is_planned_without_what_needs_data_of_ones_own() -> None:
-    paper, ledger = read_paper("pixelrnn"), HandMade()
-    (standing,) = assess([paper], Evidence(ledger, [paper]), Estimator(ledger))
+    pixelrnn, ledger = paper("pixelrnn"), HandMade()
+    (standing,) = assess([pixelrnn], Evidence(ledger, [pixelrnn]), Estimator(ledger))
     plan = make_plan(standing, None, 1, [], ledger, Estimator(ledger))
     left_out = {name: why for name, why in plan.skipped if "data.root is missing" in why}
     assert set(left_out) == {f"pixelrnn/imagenet{x}" for x in ("32_row_lstm", "64_row_lstm", "64_multiscale")}
-    assert {job.recipe for job in plan.jobs} == {r for r in select(paper, None) if r.experiment not in left_out}
+    assert {job.recipe for job in plan.jobs} == {r for r in select(pixelrnn, None) if r.experiment not in left_out}
     with pytest.raises(ConfigError, match=r"data\.root is missing"):
         make_plan(standing, "imagenet", 1, [], ledger, Estimator(ledger))
     with pytest.raises(ConfigError, match=r"model\.network\.nosuch"):
