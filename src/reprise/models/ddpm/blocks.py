@@ -129,7 +129,9 @@ class ResBlock(nn.Module):
 
 
 def _pixelwise(layer: nn.Linear, x: Tensor) -> Tensor:
-    """A linear layer at every position of x (B, C, H, W): a 1x1 convolution, which on CPUs is the faster way to say it."""
+    """A linear layer at every position of x (B, C, H, W); as a convolution on CPUs, for which torch has faster code."""
+    if x.is_cuda:
+        return layer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
     return F.conv2d(x, layer.weight[:, :, None, None], layer.bias)
 
 
