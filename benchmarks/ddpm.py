@@ -44,6 +44,7 @@ def ours(case: Case) -> Contender:
         f"model.network.channels={case.channels}",
         f"model.network.multipliers={list(case.multipliers)}".replace(" ", ""),
         f"model.network.attention=[{case.attention}]",
+        "model.network.blocks=2",
         "model.network.dropout=0.1",
     ).to(DEVICE)
     ema = EMA(0.9999)
