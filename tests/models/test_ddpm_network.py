@@ -219,6 +219,19 @@ def test_layout_of_the_input_does_not_matter() -> None:
     assert network(x, t).is_contiguous()
 
 
+@pytest.mark.parametrize("shape", [RGB, GREY])  # of one channel, images say nothing of their layout
+def test_all_maps_have_channels_last(shape: ImageShape) -> None:
+    network = made(shape, blocks=2)
+    seen: list[bool] = []
+    for module in network.modules():
+        if isinstance(module, Block | Down | Up):
+            module.register_forward_hook(
+                lambda m, x, y: seen.append(y.is_contiguous(memory_format=torch.channels_last))
+            )
+    network(*inputs(shape, dtype=torch.float32))
+    assert len(seen) == 14 and all(seen)
+
+
 def test_learned_variance_doubles_the_channels() -> None:
     network = made(learned_variance=True)
     x, t = inputs(dtype=torch.float32)

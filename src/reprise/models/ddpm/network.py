@@ -110,7 +110,10 @@ class UNet(nn.Module):
             # The faster layout; but not for single kernels on a GPU, of which torch's group normalisation (2.13) has
             # none for it: it copies, and so would each block.
             x = x.contiguous(memory_format=torch.channels_last)
-        h = self.conv_in(x)
+            # once more for images of one channel, whose layout says nothing, so that the convolution would choose
+            h = self.conv_in(x).contiguous(memory_format=torch.channels_last)
+        else:
+            h = self.conv_in(x)
         kept = [h]
         for layer in self.encode:
             h = layer(h) if isinstance(layer, Down) else self._run(layer, h, embedded)
