@@ -64,6 +64,12 @@ class GroupNorm(nn.GroupNorm):
             groups //= 2
         super().__init__(groups, channels, eps=EPS)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same; on a CPU by way of float32, as torch's own way takes six times as long."""
+        if x.device.type == "cpu" and x.dtype in (torch.bfloat16, torch.float16) and not torch.compiler.is_compiling():
+            return super().forward(x.float()).to(x.dtype)
+        return super().forward(x)
+
 
 class TimeEmbedding(nn.Module):
     """Sinusoids of t, then two layers: dense, swish, dense.
