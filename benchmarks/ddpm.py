@@ -30,7 +30,7 @@ OURS = "reprise"
 CASES = [
     Case("cifar10", 3, 32, 32, (1, 2, 2, 2), 16, 16),
     Case("mnist", 1, 28, 32, (1, 2, 2), 14, 16),
-    Case("cifar10", 3, 32, 64, (1, 2, 2, 2), 16, 8),
+    Case("cifar10", 3, 32, 64, (1, 2, 2, 2), 16, 16),
 ]
 ROUNDS = 9
 STEPS = 3  # of sampling, a call

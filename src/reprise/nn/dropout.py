@@ -21,7 +21,8 @@ def dropped(x: Tensor, share: float) -> Tensor:
         bits = bits.view(x.shape[0], *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)
     else:
         bits = bits.view(x.shape)
-    keep = bits >= round(share * 2**16) - 2**15
+    least = round(share * 2**16) - 2**15  # of what is kept; floats hold these numbers exactly, and compare much faster
+    keep = bits.to(torch.float32).add_(1 - least).clamp_(0.0, 1.0)
     return x * keep.to(x.dtype).mul_(1.0 / (1.0 - share))
 
 
