@@ -15,7 +15,7 @@ from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
 from reprise.metrics.lower_bound import BoundBits, BoundGainBits, StepTerms
 from reprise.models.diffusion_2015.chain import Chain, Known, strata
-from reprise.models.diffusion_2015.showing import all_of_them, diffused, panels, shown_steps, terms_curve
+from reprise.models.diffusion_2015.showing import diffused, panels, shown_steps, terms_curve
 from reprise.nn.images import TEST_GROUPS
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
@@ -283,7 +283,3 @@ class Diffusion2015(pl.LightningModule):
                 on_step(t)
 
         return list(self.sample(keys, seed, on_step=count).cpu())
-
-    def overview(self, conditions: list[Any], made: list[Tensor]) -> Sample:
-        """All that was made in one picture."""
-        return all_of_them("all", torch.stack(made))

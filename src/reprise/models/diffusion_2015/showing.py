@@ -42,20 +42,16 @@ def panels(name: str, steps: Sequence[int], data: Sequence[Tensor], drawn: Seque
         steps: S steps.
         data, drawn: S states (N, D) each, D = 2 numbers or D bits.
     """
-    return _drawn(name, [*data, *drawn], [f"t = {t}" for t in steps], _ROWS, len(drawn[0]))
-
-
-def all_of_them(name: str, drawn: Tensor) -> Sample:
-    """Samples (N, D) in one picture, D = 2 numbers or D bits."""
-    return _drawn(name, [drawn], [""], [""], len(drawn))
-
-
-def _drawn(name: str, states: Sequence[Tensor], columns: Sequence[str], rows: Sequence[str], count: int) -> Sample:
-    caption = f"{count} samples"
+    states = [*data, *drawn]
+    caption = f"{len(drawn[0])} samples"
     if states[0].shape[1] == 2:
-        titles = [*columns] * len(rows)
         return PointPanels(
-            name=name, caption=caption, clouds=states, titles=titles, columns=len(columns), row_titles=rows
+            name=name,
+            caption=caption,
+            clouds=states,
+            titles=[f"t = {t}" for t in steps] * 2,
+            columns=len(steps),
+            row_titles=_ROWS,
         )
     height = min(len(state) for state in states)
     return ImageGrid(
@@ -63,9 +59,9 @@ def _drawn(name: str, states: Sequence[Tensor], columns: Sequence[str], rows: Se
         caption=caption,
         images=torch.stack([state[:height, :].round().cpu() for state in states])[:, None].to(torch.uint8),
         levels=2,
-        columns=len(columns),
-        row_titles=rows if len(rows) > 1 else None,
-        column_titles=columns if len(columns) > 1 else None,
+        columns=len(steps),
+        row_titles=_ROWS,
+        column_titles=[f"t = {t}" for t in steps],
     )
 
 
