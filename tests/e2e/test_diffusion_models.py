@@ -138,7 +138,7 @@ def test_two_processes_learn_measure_and_draw_what_one_does(digits: Path, tmp_pa
 def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     words = [*SHORT, "model.network.dropout=0.3", "trainer=cpu"]
     whole, _ = trained(tmp_path / "whole", *words)
-    parts, _ = trained(tmp_path / "parts", *words, "trainer.max_steps=4")
+    parts, _ = trained(tmp_path / "parts", *words, "trainer.max_steps=3")
     run("train.py", f"resume={parts}", "trainer.max_steps=6", "trainer.enable_progress_bar=false")
     assert read_record(parts).state == "finished"
     assert logged(parts, "train/loss") == logged(whole, "train/loss")

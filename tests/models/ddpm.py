@@ -106,7 +106,7 @@ class Data:
     """A data module: test images, of which the last two were trained on, and as many others to compare with."""
 
     def __init__(self, cache: Path, count: int = 8) -> None:
-        self.cache = cache
+        self.cache, self.num_workers = cache, 0
         self.read: list[tuple[str, int]] = []  # reference images that were read
         batch = batch_of(count)
         self.items = [{"image": image, "id": name} for image, name in zip(batch["image"], batch["id"], strict=True)]

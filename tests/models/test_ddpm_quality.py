@@ -100,6 +100,19 @@ def test_a_validation_measures_what_has_been_learned_since(tmp_path: Path) -> No
     assert float(values["val/fid_random_4"]) != first
 
 
+def test_measuring_changes_nothing_of_the_training_that_goes_on(tmp_path: Path) -> None:
+    """Dropout draws from the global generator; whether an earlier run left the reference's features must not show."""
+    module = unet(val_quality=quality(4), quality=quality(4, "test"), few_steps=FEW, samples=2, dropout=0.5)
+    with_trainer(module, tmp_path)
+    logged(module)
+    before = torch.get_rng_state()
+    for _ in range(2):
+        module.on_validation_epoch_end()
+        module.on_test_epoch_end()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert module.network.training
+
+
 class Shares:
     """Notes what a process gives to a metric of which it has but a part."""
 

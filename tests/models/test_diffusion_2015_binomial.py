@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -210,6 +211,34 @@ def test_two_thousand_steps_keep_their_digits() -> None:
             odds = (prior * like_one).log() - ((1 - prior) * like_zero).log()
             at = (4 * t + 2 * x_t + x_0).long()
             torch.testing.assert_close(c.table().log_odds[at].double(), odds, rtol=1e-6, atol=1e-6)
+
+
+class BestForHeartbeats(nn.Module):
+    """The exact rates of x_{t-1} given x_t: the posterior of the five phases, and of a bit in each."""
+
+    def __init__(self, chain: BinomialChain) -> None:
+        super().__init__()
+        self.chain, self.phases = chain, (torch.arange(20) % 5 == torch.arange(5)[:, None]).float()
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        table = self.chain.table()
+        rates = 0.2 + table.alpha_bar(t).float()[:, None, None] * (self.phases - 0.2)
+        log_likelihood = (x[:, None] * rates.log() + (1 - x[:, None]) * torch.log1p(-rates)).sum(2)
+        at = 4 * t[:, None, None] + (2 * x[:, None] + self.phases).long()
+        share = log_likelihood.softmax(1)[:, :, None]
+        one, zero = ((share * torch.sigmoid(sign * table.log_odds[at])).sum(1) for sign in (1, -1))
+        return one.log() - zero.log()
+
+
+def test_how_far_the_heartbeat_s_bound_can_reach() -> None:
+    """Bits of a reverse step are independent, those of its posterior are not: log2(1/5) is not reached (docs page)."""
+    c, t = BinomialChain(DiffusionRates(2000), 0.2), torch.arange(2, 2001)
+    best = BestForHeartbeats(c)
+    x_0 = best.phases.repeat(2, 1)
+    noise = torch.rand(len(x_0), 1999, 20, generator=torch.Generator().manual_seed(0))
+    terms = c.terms(best, c.table(), x_0, t.expand(len(x_0), -1), noise).sum(1)
+    bound = (c.log_prior(x_0) + c.ends(c.table(), x_0) - terms) / math.log(2.0)
+    assert float(bound.mean()) == pytest.approx(-2.382, abs=4 * 0.11 / 10**0.5)  # 0.11: of one sequence
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -15,6 +15,7 @@ from reprise.diffusion.schedules import NoiseSchedule
 Cdf = Literal["tanh", "exact"]
 
 _FLOOR = 1e-12  # least probability of a pixel in the released code
+_FAR = 1e4  # standard deviations beyond which nothing lies; infinite ones would have no gradient
 
 
 def normal_kl(mean: Tensor, log_variance: Tensor, mean_p: Tensor, log_variance_p: Tensor) -> Tensor:
@@ -37,8 +38,8 @@ def discretised_gaussian(x_0: Tensor, mean: Tensor, log_variance: Tensor, levels
     upper, lower = precision * (x_0 + half - mean), precision * (x_0 - half - mean)
     first, last = x_0 < half - 1.0, x_0 > 1.0 - half
     if cdf == "exact":
-        upper = torch.where(last, torch.full_like(upper, math.inf), upper)
-        lower = torch.where(first, torch.full_like(lower, -math.inf), lower)
+        upper = torch.where(last, torch.full_like(upper, _FAR), upper)
+        lower = torch.where(first, torch.full_like(lower, -_FAR), lower)
         return _log_difference(upper, lower)
     above, below = _tanh_cdf(upper), _tanh_cdf(lower)
     inside = (above - below).clamp_min(_FLOOR).log()

@@ -50,6 +50,11 @@ class FeatureNetwork(ABC):
         self.weights = weights
         self._network: nn.Module | None = None
 
+    @property
+    def key(self) -> str:
+        """What decides the features of an image: one word for each set of weights."""
+        return f"{self.name}-v{self.version}"
+
     @abstractmethod
     def build(self) -> nn.Module:
         """Load the network.

@@ -92,7 +92,7 @@ class ImageQuality(Metric):
         features = self.quality.features
         self._expected[split] = count
         if not any(_from_all(split in self._known)):  # else only some have been given images: no collective may differ
-            file = ReferenceFile(folder, f"{features.name}-v{features.version}", features.dims, data, count)
+            file = ReferenceFile(folder, features.key, features.dims, data, count)
             # one process holds the sums, which `compute` adds up over all of them
             sums = file.read() if _rank() == 0 else None
             if sums is not None:

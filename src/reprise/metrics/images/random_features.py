@@ -58,6 +58,11 @@ class RandomFeatures(FeatureNetwork):
         super().__init__(weights)
         self.seed = seed
 
+    @property
+    def key(self) -> str:
+        """Name, version and seed."""
+        return f"{super().key}-s{self.seed}"
+
     def check(self, fetch: bool = True) -> None:
         """Nothing can be missing."""
 

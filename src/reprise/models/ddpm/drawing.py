@@ -22,8 +22,8 @@ def scaled(image: Tensor, levels: int) -> Tensor:
 
 
 def whole_numbers(x: Tensor, levels: int) -> Tensor:
-    """Nearest whole numbers 0 ... levels - 1, uint8; what is not finite becomes black."""
-    values = (x.float().nan_to_num(-1.0, -1.0, -1.0) + 1.0) * ((levels - 1) / 2)
+    """Nearest whole numbers 0 ... levels - 1, uint8; what is no number becomes black."""
+    values = (x.float().nan_to_num(-1.0, 1.0, -1.0) + 1.0) * ((levels - 1) / 2)
     return values.round().clamp(0, levels - 1).to(torch.uint8)
 
 

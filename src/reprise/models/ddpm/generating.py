@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from reprise.models.ddpm.network import UNet
 from reprise.nn.cuda_graph import RecordedCall
 from reprise.samples.base import Sample
 from reprise.samples.grids import columns_grid, sample_grid
+
+log = logging.getLogger(__name__)
 
 
 class GeneratingModule(pl.LightningModule):
@@ -79,6 +82,11 @@ class GeneratingModule(pl.LightningModule):
         network = RecordedCall(self.network, self.device)
         with self._without_dropout():
             x_0 = drawing.run(network, self.reverse, steps, noise, way.clip, learned, x_t, on_x_0, on_step)
+        if share := 1.0 - float(x_0.isfinite().double().mean()):
+            log.warning(
+                "sampling diverged: %.1f %% of the values are not finite; what is no number is drawn black.",
+                100 * share,
+            )
         return drawing.whole_numbers(x_0, self.shape.levels).cpu()
 
     @torch.no_grad()
@@ -181,8 +189,15 @@ class GeneratingModule(pl.LightningModule):
         if interpolate is not None:
             if progressive:
                 raise ConfigError("progressive=true shows samples, not interpolations. Leave one of the two out.")
+            if len(conditions) < 2:
+                raise ConfigError(
+                    f"one image is left to interpolate from. Expected two or more in each {self.generation_batch} that "
+                    "are drawn together: change count."
+                )
             images = torch.stack([c["image"] for c in conditions])
             return list(self.interpolate(images, images.roll(-1, 0), interpolate, mix, keys, seed, way, on_step))
+        if mix != 0.5:
+            raise ConfigError(f"mix={mix:g} is of an interpolation. Add interpolate=STEP, or leave it out.")
         if any(condition is not None for condition in conditions):
             raise ConfigError(
                 "images are given, and samples are drawn from nothing. Add interpolate=STEP, or leave out input."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -28,6 +29,8 @@ from reprise.models.ddpm.quality import SampleQuality
 from reprise.nn.images import TEST_GROUPS
 from reprise.samples.base import Sample
 from reprise.samples.grids import columns_grid, sample_grid
+
+log = logging.getLogger(__name__)
 
 
 class DDPM(GeneratingModule):
@@ -86,7 +89,7 @@ class DDPM(GeneratingModule):
             {"samples": samples, "test_samples": test_samples, "interpolations": interpolations},
             {"val_terms": val_terms, "test_terms": test_terms, "sampling_batch": sampling_batch},
         )
-        _check_choices(network, loss, variance)
+        _check_choices(network, loss, variance, cdf)
         try:
             reverse = ReverseProcess(schedule, predicts, variance)
         except ValueError as error:
@@ -129,7 +132,7 @@ class DDPM(GeneratingModule):
         x_t = self.reverse.diffuse(x_0, t, epsilon)
         output = self(x_t, t)
         if self.loss == "bound":
-            return bound_loss(self.reverse, output, x_0, x_t, t, self.shape.levels)
+            return bound_loss(self.reverse, output, x_0, x_t, t, self.shape.levels, self.cdf)
         return simple_loss(self.reverse, output, x_0, x_t, t, epsilon)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -188,6 +191,10 @@ class DDPM(GeneratingModule):
         quality = self.quality if stage == "test" else self.val_quality
         if quality is not None:
             quality.protocol.check()
+        if stage == "fit" and self.quality is not None and not self.quality.protocol.available():
+            log.warning(
+                "the feature network of model.quality is not there yet; an evaluation will fetch it or say why."
+            )
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
@@ -290,7 +297,9 @@ def _check_numbers(from_0: dict[str, int], from_1: dict[str, int | None]) -> Non
                 raise ConfigError(f"model.{name} is {value}. Expected {least} or more.")
 
 
-def _check_choices(network: UNet, loss: str, variance: str) -> None:
+def _check_choices(network: UNet, loss: str, variance: str, cdf: str) -> None:
+    if cdf not in ("tanh", "exact"):
+        raise ConfigError(f"model.cdf is {cdf!r}. Expected tanh or exact.")
     if loss not in ("simple", "bound"):
         raise ConfigError(f"model.loss is {loss!r}. Expected simple or bound.")
     if network.learned_variance != (variance == "learned"):

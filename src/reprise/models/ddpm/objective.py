@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from reprise.diffusion.bound import bound_term
+from reprise.diffusion.bound import Cdf, bound_term
 from reprise.diffusion.reverse import ReverseProcess
 
 Loss = Literal["simple", "bound"]
@@ -22,10 +22,12 @@ def simple_loss(reverse: ReverseProcess, output: Tensor, x_0: Tensor, x_t: Tenso
     return ((target - output.float()) ** 2).flatten(1).mean(1)
 
 
-def bound_loss(reverse: ReverseProcess, output: Tensor, x_0: Tensor, x_t: Tensor, t: Tensor, levels: int) -> Tensor:
+def bound_loss(
+    reverse: ReverseProcess, output: Tensor, x_0: Tensor, x_t: Tensor, t: Tensor, levels: int, cdf: Cdf = "tanh"
+) -> Tensor:
     """The bound's term at t in bits/dim (B,) (eq. 5); its mean over t is L / T but for L_T, which has no weights.
 
     As in the released code, x_0 is not clipped in training.
     """
-    term, _ = bound_term(reverse, output, x_0, x_t, t, levels, clip=False)
+    term, _ = bound_term(reverse, output, x_0, x_t, t, levels, clip=False, cdf=cdf)
     return term / (math.log(2.0) * x_0[0].numel())

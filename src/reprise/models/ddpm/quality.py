@@ -54,7 +54,9 @@ class SampleQuality(nn.Module):
             if self.metric.recall(split, folder, data.reference_digest(split), len(images)):
                 continue  # from the validation before, or an earlier run
             share = Subset(images, range(rank, len(images), world))
-            for given in DataLoader(share, batch, num_workers=data.num_workers):
+            # of which the loader draws a seed; of the global one, dropout would depend on whether there was a file
+            generator = torch.Generator()
+            for given in DataLoader(share, batch, num_workers=data.num_workers, generator=generator):
                 self.metric.update_reference(given["image"].to(device), levels, split)
         found: dict[str, Tensor] = {}
         for prefix in self.prefixes:

@@ -136,7 +136,9 @@ class ImageDiffusion2015(Diffusion2015):
             return
         examples: Any = self.trainer.datamodule.eval_set("val")  # type: ignore[attr-defined]
         chosen = [examples[i]["image"] for i in range(min(self.parzen_validation, len(examples)))]
-        self.parzen.fit(self._unit(self._spread(count)), self._unit(self.whitening(torch.stack(chosen))))
+        self.parzen.fit(
+            self._unit(self._spread(count)), self._unit(self.whitening(torch.stack(chosen).to(self.device)))
+        )
 
     def _spread(self, count: int) -> Tensor:
         """Draw x_0 (count, C, n, n), the same images on any number of processes.
