@@ -21,7 +21,7 @@ FILE = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
 SIZE = 95_628_359  # bytes
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-_WITHOUT = "Or leave image quality out: model.quality=null."
+_WITHOUT = "Or leave image quality out: model.quality=null model.val_quality=null monitor=val/bpd."
 _PACKAGES = {"torch_fidelity": "torch-fidelity", "torchvision": "torchvision"}
 
 
