@@ -129,6 +129,14 @@ def test_bfloat16_reaches_the_layers() -> None:
     assert seen == [torch.bfloat16, torch.bfloat16, torch.float32]
 
 
+def test_compiling_is_asked_of_the_network_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[nn.Module] = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: asked.append(self))
+    contender = ddpm.ours(TINY)
+    assert contender.compiled() is contender
+    assert asked == [contender.network]
+
+
 @pytest.mark.usefixtures("packages")
 def test_diffusers_is_asked_for_a_network_like_ours() -> None:
     ddpm_packages.diffusers(DEEP)
