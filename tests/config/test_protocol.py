@@ -25,7 +25,8 @@ def test_the_seed_reaches_the_data_but_not_the_digest() -> None:
 def test_hardware_keys_exist() -> None:
     # keys that only some runs have: plugins with trainer=slurm, the callback that a search adds
     words = ["model=wavegrad", "+callbacks.pruning={study: s, trial: 0}", "trainer=slurm"]
-    composed = (compose_config(words), compose_config(["experiment=ddpm/cifar10_l_simple"]))
+    diffusion = (["experiment=ddpm/cifar10_l_simple"], ["experiment=ddpm/lsun_church", "data.root=PATH"])
+    composed = [compose_config(words), *map(compose_config, diffusion)]
     keys = {key for c in composed for key, _ in flatten(c.values)}
     for hardware in HARDWARE_KEYS:
         assert any(k == hardware or k.startswith(hardware + ".") for k in keys), hardware
