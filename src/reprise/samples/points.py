@@ -55,7 +55,14 @@ class PointPanels(Sample):
             panel = axes[place // self.columns, place % self.columns]
             kept = cloud.detach().cpu().double()
             kept = kept[kept.isfinite().all(1)]
-            panel.plot(kept[:, 0].numpy(), kept[:, 1].numpy(), ".", markersize=1.5 if len(kept) > 200 else 5.0, color=_INK, alpha=0.6)
+            panel.plot(
+                kept[:, 0].numpy(),
+                kept[:, 1].numpy(),
+                ".",
+                markersize=1.5 if len(kept) > 200 else 5.0,
+                color=_INK,
+                alpha=0.6,
+            )
             panel.set_title(title, fontsize=9)
             panel.set(xlim=(-self.limit, self.limit), ylim=(-self.limit, self.limit), aspect="equal")
         for row, title in zip(axes, self.row_titles, strict=True):
