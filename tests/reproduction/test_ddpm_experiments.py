@@ -23,28 +23,23 @@ from tests.reproduction.experiments import changed, composed, last, of, paper, p
 from tests.reproduction.records import HandMade
 
 SAMPLING = "reprise.diffusion.steps.Sampling"
-# how validations sample where a mean is predicted or a variance learned, both of which are those of single steps
-ALL_STEPS = {"model.val_sampling.steps": None, "model.val_sampling.method": "ancestral"}
-VALIDATION = ALL_STEPS.keys()
 # what each row on CIFAR-10 changes of the one of L_simple
 CIFAR: dict[str, dict[str, Any]] = {
     "cifar10_l_simple": {},
     "cifar10_l": {"model.loss": "bound"},
     "cifar10_l_learned": {
-        **ALL_STEPS,
         "model.loss": "bound",
         "model.variance": "learned",
         "model.network.learned_variance": True,
     },
-    "cifar10_mean_l": {**ALL_STEPS, "model.loss": "bound", "model.predicts": "mean"},
+    "cifar10_mean_l": {"model.loss": "bound", "model.predicts": "mean"},
     "cifar10_mean_l_learned": {
-        **ALL_STEPS,
         "model.loss": "bound",
         "model.predicts": "mean",
         "model.variance": "learned",
         "model.network.learned_variance": True,
     },
-    "cifar10_mean_mse": {**ALL_STEPS, "model.predicts": "mean"},
+    "cifar10_mean_mse": {"model.predicts": "mean"},
     "cifar10_x_0": {"model.predicts": "x_0"},
     "cifar10_small_variance": {"model.variance": "small"},
     "cifar10_no_dropout": {"model.network.dropout": 0.0},
@@ -217,10 +212,10 @@ NETWORK_VARIANCE = {"model.variance", "model.network.learned_variance"}
     [
         ("simple_beats_bound_on_samples", {"model.loss"}),
         ("bound_beats_simple_on_likelihood", {"model.loss"}),
-        ("mu_and_eps_alike_on_bound", {"model.predicts"} | VALIDATION),
+        ("mu_and_eps_alike_on_bound", {"model.predicts"}),
         ("learned_variance_hurts", NETWORK_VARIANCE),
-        ("learned_variance_unstable", NETWORK_VARIANCE | VALIDATION),
-        ("mu_fails_without_weights", {"model.predicts"} | VALIDATION),
+        ("learned_variance_unstable", NETWORK_VARIANCE),
+        ("mu_fails_without_weights", {"model.predicts"}),
         ("x0_worse", {"model.predicts"}),
         ("variances_alike", {"model.variance"}),
         ("dropout_helps", {"model.network.dropout"}),
@@ -236,7 +231,7 @@ def test_compared_runs_differ_in_what_the_claim_is_about(claim: str, keys: set[s
             assert first is not None and second is not None
             assert changed(first, second).keys() == keys
             if name != claim:  # which is for runs of that budget
-                assert changed(first, second, MNIST).keys() == keys - VALIDATION
+                assert changed(first, second, MNIST).keys() == keys
         assert found or name != claim
 
 
@@ -244,8 +239,7 @@ def test_the_budget_for_claims_cuts_all_alike_and_not_what_they_compare() -> Non
     cuts = []
     for name in CIFAR.keys() - {"cifar10_few_steps"}:  # which has some of what the budget adds
         word = f"experiment=ddpm/{name}"
-        found = difference(protocol(word), protocol(word, MNIST))
-        cuts.append({key: now for key, _, now in found if key not in VALIDATION})
+        cuts.append({key: now for key, _, now in difference(protocol(word), protocol(word, MNIST))})
     assert all(cut == cuts[0] for cut in cuts)
     compared = {
         "model.loss",
