@@ -137,7 +137,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_reference_comes_back_from_its_file(folder: Path) -> None:
     (file,) = folder.iterdir()
-    assert file.name.startswith("random-v1-70-") and file.suffix == ".pt"
+    assert file.name.startswith("random-v1-s0-70-") and file.suffix == ".pt"
     metric = recalled(folder)
     assert metric is not None and metric.knows("train") and not metric.knows("test")
     give(metric, slice(None), list(range(N)), ("test",))
