@@ -3,6 +3,7 @@
 Hydra imports this module at every start, so what does the work is imported when it is used.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,9 +27,9 @@ class _Points(Launcher):
         """Keep the composed config."""
         self.composed = config
 
+    @abstractmethod
     def place(self) -> Any:
         """Build the place where points run."""
-        raise NotImplementedError
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the points of a foreign sweeper; a JobReturn's value is the point's objective."""
