@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 STAMP := $(VENV)/.installed
 PACKAGES := $(VENV)/.bench
-EXTRAS ?= audio,speech,search,slurm,ray,reports,dev
+EXTRAS ?= audio,speech,kernels,search,slurm,ray,reports,dev
 
 .PHONY: help setup system demo test test-all lint format bench report wheel slurm-up slurm-down clean
 
