@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from reprise.nn.attention.decomposition import dot_product
-from reprise.samples.attention import AttentionMaps
+from reprise.samples.attention import COLUMNS, AttentionMaps
 
 
 def maps(**settings: object) -> AttentionMaps:
@@ -37,6 +37,12 @@ def test_the_picture_is_written_and_shown(tmp_path: Path) -> None:
     assert (image == np.asarray(Image.open(tmp_path / "again" / "deep" / "maps.png"))).all()
     maps(heads=(1,)).write(tmp_path / "other")
     assert (image != np.asarray(Image.open(tmp_path / "other" / "deep" / "maps.png"))).any()
+
+
+def test_columns_and_heads_are_named() -> None:
+    axes = maps(heads=(1, 2)).figure().axes
+    assert [a.get_title() for a in axes if a.get_title()] == list(COLUMNS)
+    assert [a.get_ylabel() for a in axes if a.get_ylabel()] == ["head 1, query", "head 2, query"]
 
 
 def test_what_cannot_be_shown_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,7 +13,10 @@ from torch import Tensor
 from reprise.nn.attention.decomposition import Decomposition
 from reprise.samples.base import Sample, Shown
 
-COLUMNS = ("similarity", "magnitude, relative to the query's largest", "weight")
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = ("similarity", "magnitude / largest", "weight")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -43,7 +47,7 @@ class AttentionMaps(Sample):
         """Write NAME.png, which is shown."""
         picture = folder / f"{self.name}.png"
         picture.parent.mkdir(parents=True, exist_ok=True)
-        self._draw(picture)
+        self.figure().savefig(picture, dpi=100, metadata={"Software": None})
         return [Shown(self.name, picture, "image", self.caption)]
 
     def maps(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,7 +56,8 @@ class AttentionMaps(Sample):
         similarity, magnitude, weights = (x.detach().float().cpu()[chosen] for x in self.decomposition)
         return similarity.exp(), (magnitude - magnitude.amax(-1, keepdim=True)).exp(), weights
 
-    def _draw(self, path: Path) -> None:
+    def figure(self) -> Figure:
+        """The picture."""
         from matplotlib.figure import Figure
 
         maps = torch.stack(self.maps(), 1)  # (H, 3, N, M)
@@ -64,9 +69,8 @@ class AttentionMaps(Sample):
                 # similarity and magnitude lie between 0 and 1; the weights of many keys are all small
                 image = axis.imshow(values.numpy(), vmin=0.0, vmax=None if column == "weight" else 1.0, aspect="auto")
                 figure.colorbar(image, ax=axis)
-                if row is axes[0]:
-                    axis.set_title(column, fontsize=8)
             row[0].set_ylabel(f"head {head}, query")
-        for axis in axes[-1]:
-            axis.set_xlabel("key")
-        figure.savefig(path, dpi=100, metadata={"Software": None})
+        for column, top, bottom in zip(COLUMNS, axes[0], axes[-1], strict=True):
+            top.set_title(column, fontsize=8)
+            bottom.set_xlabel("key")
+        return figure
