@@ -115,13 +115,16 @@ class WarmServer:
             start_new_session=True,
         )
 
-    def start(self, command: list[str], environment: Mapping[str, str], stdout: int, stderr: int) -> WarmProcess:
+    def start(
+        self, command: list[str], environment: Mapping[str, str], stdout: int, stderr: int, cwd: Path | None = None
+    ) -> WarmProcess:
         """Fork a command; `forkable` says which.
 
         Args:
             command: as given to `subprocess.Popen`.
             environment: all its variables.
             stdout, stderr: file descriptors of its output.
+            cwd: its working directory; None for this process's.
 
         Raises:
             OSError: the server cannot be reached.
@@ -130,7 +133,7 @@ class WarmServer:
             if self._process.poll() is not None:
                 raise OSError(f"the process that forks others ended with {self._process.returncode}")
             time.sleep(_POLL_SECONDS)
-        return start(self.address, command, environment, stdout, stderr)
+        return start(self.address, command, environment, stdout, stderr, cwd)
 
     def close(self) -> None:
         """End the server; processes that still run are asked to end."""
@@ -151,7 +154,9 @@ def forkable(command: list[str]) -> list[str] | None:
     return None
 
 
-def start(address: str, command: list[str], environment: Mapping[str, str], stdout: int, stderr: int) -> WarmProcess:
+def start(
+    address: str, command: list[str], environment: Mapping[str, str], stdout: int, stderr: int, cwd: Path | None = None
+) -> WarmProcess:
     """Fork a command from the server that listens at an address.
 
     Raises:
@@ -168,7 +173,8 @@ def start(address: str, command: list[str], environment: Mapping[str, str], stdo
             break
         except BlockingIOError:  # many at once
             time.sleep(_POLL_SECONDS)
-    request = {"argv": command[1:] if command[1] != "-m" else command[2:], "words": words, "cwd": os.getcwd()}
+    argv = command[1:] if command[1] != "-m" else command[2:]
+    request = {"argv": argv, "words": words, "cwd": str(cwd or Path.cwd())}
     body = json.dumps(request | {"environment": {**environment, WARM: address}}).encode()
     socket.send_fds(connection, [_SIZE.pack(len(body))], [stdout, stderr])
     connection.sendall(body)
