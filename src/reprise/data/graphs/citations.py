@@ -78,7 +78,12 @@ class Citations(DrawnSplit):
         rng = np.random.default_rng([self.split_seed, 17])
         y = rng.permutation(np.arange(self.count) % self.classes)
         x = self._words(rng, y)
-        settings = {"split_seed": self.split_seed, "nodes": self.count, "degree": self.degree, "homophily": self.homophily}
+        settings = {
+            "split_seed": self.split_seed,
+            "nodes": self.count,
+            "degree": self.degree,
+            "homophily": self.homophily,
+        }
         return "citations", x, y, self._links(rng, y), {"generated": settings}
 
     def _words(self, rng: np.random.Generator, y: np.ndarray) -> np.ndarray:

@@ -36,9 +36,7 @@ class DrawnSplit(GraphDataModule):
         limit_val: int | None = None,
         limit_test: int | None = None,
     ) -> None:
-        super().__init__(
-            features, classes, seed, batch_size, normalise, self_loops, undirected, limit_val, limit_test
-        )
+        super().__init__(features, classes, seed, batch_size, normalise, self_loops, undirected, limit_val, limit_test)
         self.train_per_class = train_per_class
         self.val_per_class = val_per_class
         self.split_seed = split_seed

@@ -89,16 +89,16 @@ class NpzGraph(DrawnSplit):
         )
         if name not in get_args(Name):
             raise ConfigError(f"data.name is {name!r}. Expected one of {', '.join(get_args(Name))}.")
-        self.name = name
+        self.graph: str = name
         self.cache = Path(cache).expanduser()
         self.root = Path(root).expanduser() if root else None
 
     def content(self) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Read the file, fetching it where there is no copy."""
         folder = self.cache / "downloads" / "graphs"
-        path = fetch(SOURCES[self.name], folder) if self.root is None else self.root / f"{self.name}.npz"
+        path = fetch(SOURCES[self.graph], folder) if self.root is None else self.root / f"{self.graph}.npz"
         x, y, edges, sha256 = read_npz_graph(path)
-        return self.name, x, y, edges, {"files": {path.name: sha256}}
+        return self.graph, x, y, edges, {"files": {path.name: sha256}}
 
 
 def read_npz_graph(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:

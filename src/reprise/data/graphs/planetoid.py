@@ -82,14 +82,12 @@ class Planetoid(GraphDataModule):
         limit_test: int | None = None,
         sizes: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(
-            features, classes, seed, batch_size, normalise, self_loops, undirected, limit_val, limit_test
-        )
+        super().__init__(features, classes, seed, batch_size, normalise, self_loops, undirected, limit_val, limit_test)
         if name not in get_args(Name):
             raise ConfigError(f"data.name is {name!r}. Expected one of {', '.join(get_args(Name))}.")
         if val_nodes < 1:
             raise ConfigError(f"data.val_nodes is {val_nodes}. Expected 1 or more.")
-        self.name = name
+        self.graph: str = name
         self.cache = Path(cache).expanduser()
         self.root = Path(root).expanduser() if root else None
         self.val_nodes = val_nodes
@@ -101,18 +99,18 @@ class Planetoid(GraphDataModule):
             ConfigError: there is no copy, and no digests to check a download with.
             DataError: a file is missing, corrupt or not what its format says.
         """
-        return read_planetoid(self._folder(), self.name, self.val_nodes)
+        return read_planetoid(self._folder(), self.graph, self.val_nodes)
 
     def _folder(self) -> Path:
         if self.root is not None:
             return self.root
-        if self.name not in SOURCES:
+        if self.graph not in SOURCES:
             raise ConfigError(
-                f"data.root is missing: digests of {self.name}'s files are not known, so that a download could not be "
-                f"checked. Fetch ind.{self.name}.x ... test.index from {_PLACES[0]} and set data.root=FOLDER."
+                f"data.root is missing: digests of {self.graph}'s files are not known, so that a download could not be "
+                f"checked. Fetch ind.{self.graph}.x ... test.index from {_PLACES[0]} and set data.root=FOLDER."
             )
         folder = self.cache / "downloads" / "planetoid"
-        for source in SOURCES[self.name]:
+        for source in SOURCES[self.graph]:
             fetch(source, folder)
         return folder
 

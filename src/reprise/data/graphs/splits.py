@@ -7,9 +7,7 @@ import numpy as np
 from reprise.config.errors import ConfigError
 
 
-def split_by_class(
-    y: np.ndarray, train: int, val: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def split_by_class(y: np.ndarray, train: int, val: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw so many nodes of each class for training, so many for validation; the others are for test.
 
     The splits of Shchur et al. 2018 (arXiv 1811.05868), who take 20 and 30.

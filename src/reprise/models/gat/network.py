@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reprise.models.gat.scores import Draw, EdgeScore, Parts
+from reprise.models.gat.scores import EdgeScore, Parts
+from reprise.nn.attention.base import Draw
 from reprise.nn.dropout import dropped
+from reprise.nn.graphs.edges import Blocks, Edges
 from reprise.nn.graphs.features import Features, drop_features
 from reprise.nn.graphs.graph import Graph
-from reprise.nn.graphs.edges import Blocks, Edges
 from reprise.nn.graphs.operations import neighbour_softmax, weighted_sums
 
 Combine = Literal["concat", "mean"]
@@ -34,6 +35,22 @@ class Classified(NamedTuple):
 
     logits: Tensor
     penalty: Tensor
+
+
+class Look(NamedTuple):
+    """What a layer attends to.
+
+    Attributes:
+        parts: of the scores.
+        weights: (H E,) attention weights.
+        blocks: how edges and heads are numbered.
+        heads: H.
+    """
+
+    parts: Parts
+    weights: Tensor
+    blocks: Blocks
+    heads: int
 
 
 class GraphAttention(nn.Module):
@@ -101,19 +118,11 @@ class GraphAttention(nn.Module):
         h = x @ self.weight
         return h.view(len(h), self.heads, self.size).transpose(0, 1).contiguous()
 
-
-class Look(NamedTuple):
-    """What a layer attends to.
-
-    Attributes:
-        parts: of the scores.
-        weights: (H E,) attention weights.
-        blocks: how edges and heads are numbered.
-    """
-
-    parts: Parts
-    weights: Tensor
-    blocks: Blocks
+    def look(self, x: Features, edges: Edges, draw: Draw | None = None) -> Look:
+        """What the layer attends to, without dropout."""
+        blocks, h = edges.blocks(self.heads), self.project(x)
+        weights = neighbour_softmax(self.score(h, blocks, draw).scores, blocks)
+        return Look(self.score.decompose(h, blocks, draw), weights, blocks, self.heads)
 
 
 class GATNetwork(nn.Module):
@@ -174,7 +183,8 @@ class GATNetwork(nn.Module):
         x: Features = graph.x
         total: Tensor | None = None
         for i, layer in enumerate(self.layers):
-            out, penalty = layer(F.elu(x) if i else x, graph.edges, draw)
+            inputs = F.elu(x) if i and isinstance(x, Tensor) else x
+            out, penalty = layer(inputs, graph.edges, draw)
             x, total = out, penalty if total is None else total + penalty
         assert isinstance(x, Tensor) and total is not None
         return Classified(x, total)
@@ -184,13 +194,12 @@ class GATNetwork(nn.Module):
         """What each layer attends to, without dropout."""
         training = self.training
         self.eval()
-        found, x = [], graph.x
-        for i, layer in enumerate(self.layers):
-            x = F.elu(x) if i else x
-            blocks = graph.edges.blocks(layer.heads)
-            h = layer.project(x)
-            weights = neighbour_softmax(layer.score(h, blocks, draw).scores, blocks)
-            found.append(Look(layer.score.decompose(h, blocks, draw), weights, blocks))
-            x, _ = layer(x, graph.edges, draw)
+        found: list[Look] = []
+        x: Features = graph.x
+        for layer in self.layers:
+            assert isinstance(layer, GraphAttention)
+            inputs = F.elu(x) if found and isinstance(x, Tensor) else x
+            found.append(layer.look(inputs, graph.edges, draw))
+            x, _ = layer(inputs, graph.edges, draw)
         self.train(training)
         return found

@@ -1,25 +1,22 @@
 """How much node i heeds its neighbour j: GAT's scores, and what any other kind of scores has to offer.
 
-Symbols: Wh_i (D,) projected features of node i in a head; z_ij = [Wh_i || Wh_j] (2D,); a (2D,) the head's weight vector.
-Edges run from j to i; values of edges are (H E,), as `Blocks` numbers them.
+Symbols: Wh_i (D,) projected features of node i in a head; z_ij = [Wh_i || Wh_j] (2D,); a (2D,) the head's weight
+vector. Edges run from j to i; values of edges are (H E,), as `Blocks` numbers them.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reprise.nn.attention.base import Draw
 from reprise.nn.graphs.edges import Blocks
 from reprise.nn.graphs.operations import end_sums
-
-Draw = Callable[[tuple[int, ...]], Tensor]
-"""Standard normal numbers of a shape."""
 
 
 class Scored(NamedTuple):
@@ -57,9 +54,6 @@ class EdgeScore(nn.Module, ABC):
         super().__init__()
         self.heads = heads
         self.size = size
-        # each half is Glorot-uniform as a map of D to one number, as in the code of GAT's authors
-        limit = math.sqrt(6.0 / (size + 1))
-        self.a = nn.Parameter(torch.empty(heads, 2 * size).uniform_(-limit, limit))
 
     @abstractmethod
     def forward(self, h: Tensor, blocks: Blocks, draw: Draw | None = None) -> Scored:
@@ -69,10 +63,11 @@ class EdgeScore(nn.Module, ABC):
     def decompose(self, h: Tensor, blocks: Blocks, draw: Draw | None = None) -> Parts:
         """The two parts of the scores, without dropout."""
 
-    def halves(self) -> tuple[Tensor, Tensor]:
-        """The parts a_1, a_2 of a that meet Wh_i and Wh_j, (H, D) each."""
-        first, second = self.a.split(self.size, 1)
-        return first, second
+
+def weight_vectors(heads: int, size: int) -> nn.Parameter:
+    """Vectors a (H, 2 D); each half is Glorot-uniform as a map of D to one number, as GAT's authors have it."""
+    limit = math.sqrt(6.0 / (size + 1))
+    return nn.Parameter(torch.empty(heads, 2 * size).uniform_(-limit, limit))
 
 
 class AdditiveScore(EdgeScore):
@@ -85,6 +80,7 @@ class AdditiveScore(EdgeScore):
 
     def __init__(self, heads: int, size: int, slope: float = 0.2) -> None:
         super().__init__(heads, size)
+        self.a = weight_vectors(heads, size)
         self.slope = slope
 
     def forward(self, h: Tensor, blocks: Blocks, draw: Draw | None = None) -> Scored:
@@ -101,5 +97,5 @@ class AdditiveScore(EdgeScore):
         return Parts(slope * (products - norms / 2), slope * norms / 2)
 
     def _products(self, h: Tensor, blocks: Blocks) -> Tensor:
-        ends = h @ torch.stack(self.halves(), 2)  # (H, N, 2)
+        ends = h @ self.a.view(self.heads, 2, self.size).transpose(1, 2)  # (H, N, 2)
         return end_sums(ends[..., 0].reshape(-1), ends[..., 1].reshape(-1), blocks)

@@ -47,7 +47,7 @@ class Edges:
     def __init__(self, index: Tensor, nodes: int) -> None:
         if index.ndim != 2 or len(index) != 2:
             raise ValueError(f"edges have the shape {tuple(index.shape)}. Expected (2, E).")
-        if index.numel() and not (0 <= int(index.min()) and int(index.max()) < nodes):
+        if index.numel() and (int(index.min()) < 0 or int(index.max()) >= nodes):
             raise ValueError(f"edges name nodes {int(index.min())} to {int(index.max())}. Expected 0 to {nodes - 1}.")
         order = torch.unique(index[1].long() * nodes + index[0].long())  # sorted
         self.nodes = nodes
