@@ -1,6 +1,7 @@
 """Implicit kernel attention on edges (Song et al. 2021): GAT's score with a learnt kernel in place of the Gaussian one.
 
-GAT's weight is a Gaussian kernel of the weight vector a and the pair z_ij times exponentials of squared norms. Here it is
+GAT's weight is a Gaussian kernel of the weight vector a and the pair z_ij times exponentials of squared norms. Here its
+logarithm is
 
     log(k(a, z_ij)^2 + floor) + (|a|_p^2 + |z_ij|_p^2) / 2,   k estimated from R spectral points a head,
 
@@ -116,8 +117,9 @@ class ImplicitKernelScore(EdgeScore):
 def split_features(a: Tensor, h: Tensor, points: Points) -> tuple[Tensor, Tensor]:
     """Features of targets and of sources whose inner product is the kernel's estimate k(a, [h_i || h_j]).
 
-    With angles A, P_i, Q_j of a and of the two ends, cos(A - P - Q) = cos(A - P) cos Q + sin(A - P) sin Q, summed over
-    both sets of points for a and both for the pair.
+    With angles A_1, A_2 of a for the two sets of points, and P_t, Q_t of the two ends for set t, the estimate is the
+    mean over r of sum_st cos(A_s - P_t - Q_t) / 4 = cos((A_1 - A_2) / 2) sum_t cos(P_t + Q_t - (A_1 + A_2) / 2) / 2,
+    and the cosine of a sum is an inner product. With one set, where the kernel is stationary, it is cos(P + Q - A).
 
     Args:
         a: (H, 2 D).
@@ -127,28 +129,38 @@ def split_features(a: Tensor, h: Tensor, points: Points) -> tuple[Tensor, Tensor
     Returns:
         (H, N, 4 R) each; (H, N, 2 R) where the kernel is stationary.
     """
-    sets = [points.first] if points.second is points.first else [points.first, points.second]
-    w = 2 * math.pi * torch.cat(sets, 1)  # (H, S R, 2 D)
+    tied = points.second is points.first
+    w = points.first if tied else torch.cat([points.first, points.second], 1)
+    w = 2 * math.pi * w  # (H, S R, 2 D), S sets
     count, size = points.first.shape[1], h.shape[2]
-    of_a = torch.einsum("hrd,hd->hr", w, a).unflatten(1, (len(sets), count))
-    c, s = (part.sum(1).repeat(1, len(sets))[:, None] for part in (of_a.cos(), of_a.sin()))  # (H, 1, S R)
-    cos_p, sin_p = _CosSin.apply(h @ w[..., :size].transpose(1, 2))
-    cos_q, sin_q = _CosSin.apply(h @ w[..., size:].transpose(1, 2))
-    scale = 1.0 / (len(sets) ** 2 * count)
-    c, s = c * scale, s * scale
-    return torch.cat([c * cos_p + s * sin_p, s * cos_p - c * sin_p], 2), torch.cat([cos_q, sin_q], 2)
+    angles = torch.einsum("hrd,hd->hr", w, a)
+    if tied:
+        shift, height = angles, torch.full_like(angles, 1.0 / count)
+    else:
+        first, second = angles.split(count, 1)
+        shift = ((first + second) / 2).repeat(1, 2)
+        height = (((first - second) / 2).cos() / (2 * count)).repeat(1, 2)
+    of_target = torch.baddbmm(shift[:, None], h, w[..., :size].transpose(1, 2), beta=-1.0)
+    of_source = h @ w[..., size:].transpose(1, 2)
+    heights = torch.cat([height, -height], 1)[:, None]  # cos(x + y) = cos x cos y - sin x sin y
+    return _Circle.apply(of_target) * heights, _Circle.apply(of_source)
 
 
-class _CosSin(torch.autograd.Function):
-    """Cosine and sine of the same angles, each of which is the other's derivative."""
+class _Circle(torch.autograd.Function):
+    """Cosines and sines of angles (..., K) side by side, (..., 2 K); each is the other's derivative."""
 
     @staticmethod
-    def forward(ctx: Any, angles: Tensor) -> tuple[Tensor, Tensor]:
-        cos, sin = angles.cos(), angles.sin()
-        ctx.save_for_backward(cos, sin)
-        return cos, sin
+    def forward(ctx: Any, angles: Tensor) -> Tensor:
+        out = angles.new_empty(*angles.shape[:-1], 2 * angles.shape[-1])
+        cos, sin = out.chunk(2, -1)
+        torch.cos(angles, out=cos)
+        torch.sin(angles, out=sin)
+        ctx.save_for_backward(out)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        cos, sin = ctx.saved_tensors
-        return gradients[1] * cos - gradients[0] * sin
+        (out,) = ctx.saved_tensors
+        cos, sin = out.chunk(2, -1)
+        of_cos, of_sin = gradients[0].chunk(2, -1)
+        return (of_sin * cos).addcmul_(of_cos, sin, value=-1.0)
