@@ -145,9 +145,9 @@ def test_what_is_wrong_with_a_file_is_named(part: str, content: bytes | None, wo
 
 def test_sizes_are_compared_with_the_files(tmp_path: Path) -> None:
     write_planetoid(tmp_path)
-    with pytest.raises(ConfigError, match="Set data.features=6"):
+    with pytest.raises(ConfigError, match=r"Set data\.features=6"):
         data(tmp_path, features=5).prepare_data()
-    with pytest.raises(ConfigError, match="Set data.classes=3"):
+    with pytest.raises(ConfigError, match=r"Set data\.classes=3"):
         data(tmp_path, classes=7).prepare_data()
     with pytest.raises(ConfigError, match=r"data.root is missing.*ind.citeseer.x"):
         data(None).prepare_data()

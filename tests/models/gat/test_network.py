@@ -1,4 +1,4 @@
-"""Graph attention against PyTorch Geometric and against dense matrices; implicit kernels per edge against dense ones."""
+"""Graph attention against PyTorch Geometric and dense matrices; implicit kernels of edges against dense ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Implicit kernel attention on edges (Song et al. 2021): GAT's score with a learnt kernel in place of the Gaussian one.
 
-GAT's weight is a Gaussian kernel of the weight vector a and the pair z_ij times exponentials of squared norms. Here its
-logarithm is
+GAT's weight is a Gaussian kernel of the weight vector a and the pair z_ij times exponentials of squared norms. Here
+the logarithm of the weight is
 
     log(k(a, z_ij)^2 + floor) + (|a|_p^2 + |z_ij|_p^2) / 2,   k estimated from R spectral points a head,
 
