@@ -9,26 +9,29 @@ import numpy as np
 from reprise.config.errors import ConfigError
 from reprise.data.text.base import Sentence, SentenceDataModule, SentenceFiles, folds
 
+_LEADS = ("", "i think", "they say")
 _NOUNS = ("plot", "acting", "music", "film", "script", "ending")
 _GOOD = ("good", "moving", "funny", "clever", "superb")
 _BAD = ("bad", "dull", "clumsy", "silly", "awful")
-_DEGREES = ("", "very", "rather")
-_CLAUSES = list(itertools.product(_NOUNS, ("is", "was"), ("", "not", "never"), _DEGREES, (0, 1), range(len(_GOOD))))
+_FORMS = list(
+    itertools.product(
+        _LEADS, _NOUNS, ("is", "was"), ("", "not", "never"), ("", "very", "rather"), (0, 1), range(len(_GOOD))
+    )
+)
 
 
-def _clause(number: int) -> tuple[list[str], int]:
-    """Words of a clause such as `the plot was not very good`, and whether it is positive."""
-    noun, verb, negation, degree, good, word = _CLAUSES[number]
+def _made(form: tuple[str, str, str, str, str, int, int]) -> tuple[tuple[str, ...], int]:
+    """Words of a sentence such as `i think the plot was not very good .`, and whether it is positive."""
+    lead, noun, verb, negation, degree, good, word = form
     adjective = (_GOOD if good else _BAD)[word]
-    words = ["the", noun, verb, *([negation] if negation else []), *([degree] if degree else []), adjective]
-    return words, good ^ bool(negation)
+    text = f"{lead} the {noun} {verb} {negation} {degree} {adjective} ."
+    return tuple(text.split()), good ^ bool(negation)
 
 
 class TinySentences(SentenceDataModule):
-    """Judgements of films in two clauses, without noise in the labels.
+    """Judgements of films such as `i think the plot was not very good .`, without noise in the labels.
 
-    A sentence concedes one clause and states the other, `although A , B` or `B , although A`; its label, 1 if positive,
-    is that of B alone: the adjective's, turned round by a negation before it. All sentences differ.
+    The label, 1 if positive, is the adjective's, turned round by `not` or `never`. All sentences differ.
 
     Args:
         classes, vocabulary, batch_size, seed, num_workers, max_device_batch, eval_batch_size, limit_val, limit_test,
@@ -66,21 +69,16 @@ class TinySentences(SentenceDataModule):
             max_length,
             min_count,
         )
-        if not 10 <= sentences <= 100_000:
-            raise ConfigError(f"data.sentences is {sentences}. Expected 10 to 100000.")
+        if not 10 <= sentences <= len(_FORMS):
+            raise ConfigError(f"data.sentences is {sentences}. Expected 10 to {len(_FORMS)}, all that the grammar has.")
         self.sentences = sentences
         self.split_seed = split_seed
 
     def load(self) -> SentenceFiles:
         """Make the sentences."""
         rng = np.random.default_rng(self.split_seed)
-        drawn: dict[tuple[str, ...], int] = {}
-        while len(drawn) < self.sentences:
-            conceded, stated = (_clause(int(rng.integers(len(_CLAUSES)))) for _ in range(2))
-            although = ["although", *conceded[0]]
-            words = [*although, ",", *stated[0]] if rng.random() < 0.5 else [*stated[0], ",", *although]
-            drawn[(*words, ".")] = stated[1]
-        made = [Sentence(words, label, f"made-{i:05d}") for i, (words, label) in enumerate(drawn.items())]
+        chosen = [_made(_FORMS[i]) for i in rng.permutation(len(_FORMS))[: self.sentences]]
+        made = [Sentence(words, label, f"made-{i:05d}") for i, (words, label) in enumerate(chosen)]
         tenths = [[made[i] for i in part] for part in folds(len(made), 10, self.split_seed)]
         train = [s for part in tenths[3:] for s in part]
         facts = {"generated": "tiny_sentences", "sentences": self.sentences, "split_seed": self.split_seed}
