@@ -17,7 +17,8 @@ from torch.utils.data import Dataset
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.module import StreamDataModule
 from reprise.data.stream import example_at
-from reprise.data.text.words import PAD, Vocabulary, cleaned
+from reprise.data.text.words import Vocabulary, cleaned
+from reprise.nn.transformer.special import PAD
 
 
 @dataclass(frozen=True)

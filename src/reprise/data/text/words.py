@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reprise.config.errors import ConfigError
+from reprise.nn.transformer.special import UNKNOWN
 
-PAD, UNKNOWN = 0, 1
 SPECIAL = ("<pad>", "<unk>")
 
 _OTHER = re.compile(r"[^A-Za-z0-9(),!?'`]")
