@@ -11,7 +11,7 @@ from reprise.data.text.pairs import PairDataModule, PairFiles
 
 _NOUNS = {"daro": "dog", "mipa": "cat", "welu": "child", "sonka": "teacher", "tibo": "bird", "raneva": "woman"}
 _ADJECTIVES = {"pil": "small", "gorm": "old", "fesh": "red", "lun": "happy"}
-_VERBS = {"kest": "sees", "vola": "hears", "brin": "follows", "hasp": "helps"}
+_VERBS = {"kest": "sees", "vola": "hears", "brun": "follows", "hasp": "helps"}
 _TIMES = {"oru": "today", "nemi": "often"}
 
 

@@ -36,7 +36,7 @@ MULTI30K_FILES = {
 
 
 class Translation(PairDataModule):
-    """Multi30k (Elliott et al. 2016; test_2016_flickr) or IWSLT14 (prepared as fairseq does), in subwords of both sides.
+    """Multi30k (Elliott et al. 2016, test_2016_flickr) or IWSLT14 (as fairseq prepares it), in subwords of both sides.
 
     Files: Multi30k has train, val and test_2016_flickr; IWSLT14 has train, valid and test; each with .de and .en, lines
     that belong together, UTF-8, gzipped or not.
@@ -145,7 +145,7 @@ class Translation(PairDataModule):
             return find_file(self.root, name, ("", "tmp"))
         if self.name == "iwslt14":
             raise ConfigError(
-                "IWSLT14 has no stable address. Run prepare-iwslt14.sh of fairseq's examples/translation and set data.root "
+                "IWSLT14 has no stable address. Run prepare-iwslt14.sh of fairseq and set data.root "
                 "to the folder iwslt14.tokenized.de-en; its tmp/ has train, valid and test, .de and .en."
             )
         return fetch(MULTI30K_FILES[name], self.cache / "downloads" / "multi30k")
