@@ -118,14 +118,9 @@ class GeneratedPoints(SpectralPoints):
         if draw is None:
             raise ConfigError("generated spectral points are random. Pass draw=, such as fixed_draw(seed).")
         # 1. mean and variance of each head's noise
-        h = F.leaky_relu(self.encoder(pooled), SLOPE)
-        mu, log_variance = self.mean(h), self.log_variance(h) + math.log(self.prior_variance)
+        mu, log_variance, factors = self.moments(pooled)
         # 2. standard normal numbers (..., H, R, d), coupled or not
-        noise = draw((self.heads, self.count, self.size)).to(mu)
-        factors = None if self.copula is None else gaussian_copula.factor(torch.tanh(self.copula(h)))
-        if factors is not None:
-            couple = gaussian_copula.couple_as_released if self.as_released else gaussian_copula.couple
-            noise = couple(factors, noise)
+        noise = self.coupled(factors, draw((self.heads, self.count, self.size)).to(mu))
         # 3. their marginals: half around mu, half around -mu
         side = torch.ones(self.count, 1, dtype=mu.dtype, device=mu.device)
         side[self.count // 2 :] = -1.0
@@ -134,6 +129,18 @@ class GeneratedPoints(SpectralPoints):
         first = self.to_first(z)
         second = first if self.to_second is None else self.to_second(z)
         return Points(first, second, self._penalty(mu, log_variance, factors, noise))
+
+    def moments(self, pooled: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Of the noise: mu and l, (..., H, d) each, and the copula's factor (..., d, H, H) where there is a copula."""
+        h = F.leaky_relu(self.encoder(pooled), SLOPE)
+        factors = None if self.copula is None else gaussian_copula.factor(torch.tanh(self.copula(h)))
+        return self.mean(h), self.log_variance(h) + math.log(self.prior_variance), factors
+
+    def coupled(self, factors: Tensor | None, noise: Tensor) -> Tensor:
+        """Noise (H, R, d) as the copula couples its heads, (..., H, R, d); without a copula as it is."""
+        if factors is None:
+            return noise
+        return (gaussian_copula.couple_as_released if self.as_released else gaussian_copula.couple)(factors, noise)
 
     def _deviation(self, log_variance: Tensor) -> Tensor:
         """Standard deviation of the noise, (..., H, d)."""

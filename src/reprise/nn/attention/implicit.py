@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError
+from reprise.nn.attention import blockwise
 from reprise.nn.attention.base import Attended, Attention, Draw
 from reprise.nn.attention.decomposition import Decomposition, of_matrix
 from reprise.nn.attention.norm import squared_norm
-from reprise.nn.attention.softmax import masked_softmax
 from reprise.nn.attention.spectral import Points, SpectralPoints, features
 from reprise.nn.dropout import dropped
 
@@ -25,7 +25,8 @@ class ImplicitKernel(Attention):
     """Weights softmax_j(log(k(q_i, k_j)^2 + floor) + Drop[(|q_i|_p^2 + |k_j|_p^2) / (2 s)]).
 
     k is the estimate by random features of a kernel with learnt spectral points. It is squared, for it can be negative.
-    Without dropout the norm of the query cancels. What is drawn for the points is drawn once a call.
+    Without dropout the norm of the query cancels. What is drawn for the points is drawn once a call. Values are
+    averaged in blocks of queries, so that memory grows with N, not with N M; matrices themselves come from `decompose`.
 
     Args:
         heads: H.
@@ -38,6 +39,7 @@ class ImplicitKernel(Attention):
         norm_dropout: share of the sums of norms that training drops, entry by entry.
         pool: what points that depend on the data see: the mean query and the mean key, or the mean key twice. Where
             keys are masked, the first needs queries that are at the same places as the keys, as in self-attention.
+        block: queries of a block; None: as many as fit into what is set aside for it (`blockwise.PAIRS`).
         as_released: the authors' code in all, with its defects: the scale, and what the points then do.
 
     Raises:
@@ -55,6 +57,7 @@ class ImplicitKernel(Attention):
         floor: float = 1e-5,
         norm_dropout: float = 0.1,
         pool: Pool = "queries_and_keys",
+        block: int | None = None,
         as_released: bool = False,
     ) -> None:
         super().__init__(heads, size)
@@ -67,9 +70,12 @@ class ImplicitKernel(Attention):
                 raise ConfigError(f"attention has {name}={value}. Expected a number above 0.")
         if not 0.0 <= norm_dropout < 1.0:
             raise ConfigError(f"attention has norm_dropout={norm_dropout}. Expected a share of 0 or more, below 1.")
+        if block is not None and block < 1:
+            raise ConfigError(f"attention has block={block}. Expected 1 or more, or null.")
         released = {"as_released": True} if as_released else {}
         self.points = points(heads=heads, size=size, **released)
-        self.p, self.squared, self.floor, self.norm_dropout, self.pool = p, squared, floor, norm_dropout, pool
+        self.p, self.squared, self.floor, self.norm_dropout = p, squared, floor, norm_dropout
+        self.pool, self.block = pool, block
         self.scale = size**0.25 if as_released or scale == "as_released" else math.sqrt(size)
 
     def forward(
@@ -77,8 +83,34 @@ class ImplicitKernel(Attention):
     ) -> Attended:
         """As of `Attention`; the penalty is that of the spectral points."""
         points = self.spectral_points(q, k, allowed, draw)
-        similarity, magnitude = self._factors(q, k, points)
-        return Attended(masked_softmax(similarity + magnitude, allowed) @ v, points.penalty)
+        phi_q, phi_k, key_bias = features(q, points), features(k, points), self.magnitude(k)
+        dropout = self.norm_dropout if self.training else 0.0
+        if not dropout and (allowed is None or allowed.dim() < 2 or allowed.shape[-2] == 1):
+            values = blockwise.average(
+                phi_q,
+                phi_k,
+                key_bias,
+                v,
+                floor=self.floor,
+                squared=self.squared,
+                allowed=allowed if allowed is None or allowed.dim() < 2 else allowed.squeeze(-2),
+                block=self.block,
+            )
+        else:
+            values = blockwise.average_each(
+                phi_q,
+                phi_k,
+                self.magnitude(q),
+                key_bias,
+                v,
+                floor=self.floor,
+                squared=self.squared,
+                allowed=allowed,
+                dropout=dropout,
+                seed=int(torch.randint(2**62, ())) if dropout else 0,  # of torch's global state, as any dropout
+                block=self.block,
+            )
+        return Attended(values, points.penalty)
 
     def decompose(
         self, q: Tensor, k: Tensor, *, allowed: Tensor | None = None, draw: Draw | None = None

@@ -1,0 +1,1 @@
+"""Regression learned by full-batch steps."""

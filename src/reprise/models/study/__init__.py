@@ -1,0 +1,1 @@
+"""Studies: measurements without training."""
