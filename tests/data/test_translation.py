@@ -63,14 +63,14 @@ def test_iwslt14_and_files_that_are_wrong(tmp_path: Path) -> None:
     (root / "tmp").mkdir(parents=True)
     for part in ("train", "valid", "test"):
         for language in ("de", "en"):
-            text = f"es ist diese pyramide . {language}\ndurch die muttermilch &apos;s .\n"
+            text = f"er kam zu uns . {language}\ndurch die muttermilch &apos;s .\n"
             (root / "tmp" / f"{part}.{language}").write_text(text, encoding="utf-8")
     data = read(root, "iwslt14")
     assert data.training_examples() == 2
     (root / "tmp" / "test.de").write_text("eine zeile\n", encoding="utf-8")
     with pytest.raises(DataError, match="1 de and 2 en lines"):
         read(root, "iwslt14")
-    (root / "tmp" / "train.de").write_text("pyra@@ mide\nzwei\n", encoding="utf-8")
+    (root / "tmp" / "train.de").write_text("ka@@ men\nzwei\n", encoding="utf-8")
     with pytest.raises(DataError, match="before that step"):
         read(root, "iwslt14")
     with pytest.raises(DataError, match=r"val\.de"):
@@ -98,7 +98,7 @@ def test_subwords_are_learnt_alike_and_give_texts_back() -> None:
 def test_words_of_the_training_part_alone() -> None:
     coder = WordCoder(["b a", "c a"])
     assert coder.words == (*SPECIAL, "a", "b", "c")
-    assert coder.encode(["c d"]) == [[6, 1]] and coder.decode([START, 6, 1, END]) == "c <unk>"
+    assert coder.encode(["c d"]) == [[6, 1]] and coder.decode([START, 6, 1, 99, END]) == "c <unk> <unk>"
 
 
 def test_buckets_hold_every_sentence_once_an_epoch() -> None:

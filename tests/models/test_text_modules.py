@@ -24,9 +24,11 @@ from reprise.nn.attention.dot import DotProduct
 from reprise.nn.attention.generated import GeneratedPoints
 from reprise.nn.attention.implicit import ImplicitKernel
 from reprise.nn.transformer.special import END, START
+from reprise.samples.attention import AttentionMaps
+from reprise.samples.sentences import sentence_attention
 from reprise.samples.texts import TextSample
 
-ADAM = functools.partial(torch.optim.Adam, lr=3e-3)
+ADAM = functools.partial(torch.optim.Adam, lr=1e-2)
 MIKAN = functools.partial(ImplicitKernel, points=functools.partial(GeneratedPoints, count=8))
 
 
@@ -73,7 +75,7 @@ def train(module: Any, data: Any, steps: int) -> list[float]:
 def test_a_classifier_learns_the_same_from_the_same_seed(attention: Any) -> None:
     first = train(classifier(attention), sentences(), 160)
     assert first[:40] == train(classifier(attention), sentences(), 40)
-    assert sum(first[-5:]) < 0.6 * sum(first[:5])
+    assert sum(first[-20:]) < 0.9 * sum(first[:20])
     other = train(classifier(attention, seed=1), sentences(), 3)
     assert (other == first[:3]) == (attention is DotProduct)  # the seed decides what random attention draws
 
@@ -175,3 +177,15 @@ def test_numbers_out_of_range_are_named() -> None:
         with pytest.raises(ConfigError, match=next(iter(settings))):
             translator(**settings)
     assert isinstance(translator().network, nn.Module)
+
+
+def test_attention_within_a_sentence_is_shown_without_padding() -> None:
+    network = classifier(MIKAN).network.eval()
+    batch = pad([sentences().eval_set("test")[i] for i in range(4)])
+    layers = network.decompose(batch["tokens"], batch["lengths"], fixed_draw(0))
+    words = ["w"] * int(batch["lengths"][0])
+    (shown,) = sentence_attention("s", words, layers)
+    assert isinstance(shown, AttentionMaps) and shown.group == "attention"
+    weights = shown.decomposition.weights
+    assert weights.shape == (2, len(words), len(words))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, len(words)))

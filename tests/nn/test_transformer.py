@@ -27,7 +27,7 @@ DIRECT = functools.partial(ImplicitKernel, points=functools.partial(DirectPoints
 MIKAN = functools.partial(ImplicitKernel, points=functools.partial(GeneratedPoints, count=6))
 IKAN = functools.partial(ImplicitKernel, points=functools.partial(GeneratedPoints, count=6, copula=False))
 CROSS = functools.partial(MIKAN, pool="keys")
-ATTENTIONS = {"dot": DotProduct, "direct": DIRECT, "ikan": IKAN, "mikan": MIKAN}
+ATTENTIONS: dict[str, Any] = {"dot": DotProduct, "direct": DIRECT, "ikan": IKAN, "mikan": MIKAN}
 LENGTHS = torch.tensor([3, 7, 1])
 
 

@@ -13,7 +13,10 @@ _SPACE = "▁"  # stands before each word, so that spaces come back
 
 
 class Coder(Protocol):
-    """Numbers texts; the first four numbers are SPECIAL, none of which a coded text has but the unknown one."""
+    """Numbers texts; the first four numbers are SPECIAL, none of which a coded text has but the unknown one.
+
+    A model may have more numbers than the coder, and a barely trained one may give some of these.
+    """
 
     def __len__(self) -> int:
         """How many numbers there are."""
@@ -25,7 +28,7 @@ class Coder(Protocol):
         """The text of some numbers, SPECIAL left out but for the unknown one."""
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
-        """What each number stands for."""
+        """What each number stands for; the unknown word for what is no number of this coder."""
 
 
 class WordCoder:
@@ -48,11 +51,11 @@ class WordCoder:
 
     def decode(self, numbers: Sequence[int]) -> str:
         """Words with spaces between."""
-        return " ".join(self.words[i] for i in numbers if i not in (PAD, START, END))
+        return " ".join(self.pieces([i for i in numbers if i not in (PAD, START, END)]))
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
         """The words."""
-        return [self.words[i] for i in numbers]
+        return [self.words[i if i < len(self) else UNKNOWN] for i in numbers]
 
 
 class SubwordCoder:
@@ -79,7 +82,7 @@ class SubwordCoder:
 
     def pieces(self, numbers: Sequence[int]) -> list[str]:
         """The subwords; one that begins a word has ▁ before it."""
-        return [self._tokenizer.id_to_token(i) for i in numbers]
+        return [self._tokenizer.id_to_token(i if i < len(self) else UNKNOWN) for i in numbers]
 
 
 def learn_subwords(texts: Sequence[str], operations: int, punctuation: bool) -> str:

@@ -16,6 +16,7 @@ from reprise.models.text_transformer.network import Classified, TextTransformer
 from reprise.nn.attention.base import fixed_draw
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
+from reprise.samples.sentences import sentence_attention
 
 
 class TextClassifier(pl.LightningModule):
@@ -72,10 +73,19 @@ class TextClassifier(pl.LightningModule):
         self.log("val/accuracy", self.val_accuracy, batch_size=len(logits))
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Accuracy."""
+        """Accuracy, and pictures of the attention within the first sentence."""
         logits = self(batch["tokens"], batch["lengths"]).logits
         self.test_accuracy.update(logits, batch["labels"])
         self.log("test/accuracy", self.test_accuracy, batch_size=len(logits))
+        if batch_idx == 0:
+            self.samples = self._attention(batch)
+
+    def _attention(self, batch: dict[str, Any]) -> list[Sample]:
+        tokens, lengths = batch["tokens"][:1], batch["lengths"][:1]
+        words: list[str] = self.trainer.datamodule.texts_of(tokens[0, : lengths[0]])  # type: ignore[attr-defined]
+        start = [] if self.network.start is None else ["(text)"]
+        layers = self.network.decompose(tokens, lengths, fixed_draw(0))
+        return sentence_attention(batch["id"][0], [*start, *words], layers)
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over the network's parameters."""

@@ -21,6 +21,7 @@ from reprise.nn.attention.base import fixed_draw
 from reprise.nn.randomness import ExampleDraws
 from reprise.nn.transformer.special import END, PAD, START
 from reprise.samples.base import Sample
+from reprise.samples.sentences import sentence_attention
 from reprise.samples.texts import TextSample
 
 _SHOWN = 4  # translations that an evaluation shows
@@ -117,8 +118,13 @@ class Translator(pl.LightningModule):
         self.samples = []
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """BLEU."""
+        """BLEU, and pictures of the encoder's attention within the first sentence."""
         self._measure(batch, batch_idx, "test", self.test_bleu)
+        if batch_idx == 0:
+            source, lengths = batch["source"][:1], batch["source_lengths"][:1]
+            words = self.trainer.datamodule.coder.pieces(source[0, : lengths[0]].tolist())  # type: ignore[attr-defined]
+            layers = self.network.decompose(source, lengths, fixed_draw(0))
+            self.samples += sentence_attention(batch["id"][0], words, layers)
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over the network's parameters."""
