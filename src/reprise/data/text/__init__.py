@@ -1,0 +1,1 @@
+"""Texts: labelled sentences, and sentences with their translation."""

@@ -1,0 +1,1 @@
+"""Text classification with a Transformer encoder, whose attention is a choice (Implicit Kernel Attention)."""

@@ -1,0 +1,1 @@
+"""Translation with a Transformer whose attention is a choice (Implicit Kernel Attention)."""

@@ -1,0 +1,1 @@
+"""Layers of Transformers whose attention is a choice."""
