@@ -136,8 +136,12 @@ class ExactGP(RegressionModule):
         return log_density(self.covariance(self._training_lags(x), which), y - offset[:, None])
 
     def objective(self, batch: dict[str, Any]) -> Tensor:
-        """The sum over starts of -log p(y) / N; a start without a finite likelihood is left out, unless all are."""
-        found = self.log_marginal_likelihood(batch, self._going())
+        """The sum over starts of -log p(y) / N, in evaluation mode of the best one alone.
+
+        A start without a finite likelihood is left out, unless all are.
+        """
+        which = self._going() if self.training else self.best(batch)[None]
+        found = self.log_marginal_likelihood(batch, which)
         finite = found.isfinite()
         total = torch.where(finite, found, 0.0).sum()
         return (total if bool(finite.any()) else found.sum()) / -len(targets_of(batch, "train"))
