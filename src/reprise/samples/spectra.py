@@ -54,11 +54,10 @@ class Spectrum(Sample):
         axes.plot(*self.periodogram, color="black", linewidth=0.6, marker=".", markersize=3, label="periodogram")
         axes.plot(*self.density, color="tab:blue", linewidth=1.2, label="learnt density")
         axes.set_yscale("log")
-        highest = max(max(self.density[1], default=0.0), max(self.periodogram[1], default=0.0))
-        if highest > 0.0:
-            axes.set_ylim(
-                highest * 1e-10, highest * 3.0
-            )  # below that, nothing of a mixture's tails is seen in the data
+        seen = sorted(value for value in self.periodogram[1] if value > 0.0)
+        if seen:
+            lowest = seen[len(seen) // 20] / 10.0  # far below the data's, a mixture's tails say nothing
+            axes.set_ylim(lowest, 3.0 * max(seen[-1], *self.density[1], lowest))
         axes.set_xlabel(self.x)
         axes.set_ylabel("variance per unit of frequency")
         axes.legend(fontsize="small")
