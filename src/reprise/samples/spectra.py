@@ -58,8 +58,19 @@ class Spectrum(Sample):
         if seen:
             lowest = seen[len(seen) // 20] / 10.0  # far below the data's, a mixture's tails say nothing
             axes.set_ylim(lowest, 3.0 * max(seen[-1], *self.density[1], lowest))
+        axes.set_xlim(0.0, self._shown_up_to())
         axes.set_xlabel(self.x)
         axes.set_ylabel("variance per unit of frequency")
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
         figure.savefig(path, dpi=120, metadata={"Software": None})
+
+    def _shown_up_to(self) -> float:
+        """Three times the frequency up to which 99.9 % of the data's variance lies, or as far as they go."""
+        frequency, power = self.periodogram
+        left, last = 0.999 * sum(power), frequency[-1]
+        for f, value in zip(frequency, power, strict=True):
+            left -= value
+            if left <= 0.0:
+                return min(3.0 * f, last)
+        return last
