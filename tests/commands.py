@@ -29,7 +29,7 @@ def run(
     """As `subprocess.run` with its output captured as text; what cannot be forked is started."""
     environment = os.environ if env is None else env
     whole = [command[0], str(ROOT / "train.py"), *command[2:]] if command[1:2] == ["train.py"] else command
-    if forkable(whole) is None:
+    if not forkable(whole):
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout, cwd=cwd)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = _server().start(whole, environment, out.fileno(), err.fileno(), cwd)

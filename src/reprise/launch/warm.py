@@ -143,15 +143,12 @@ class WarmServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def forkable(command: list[str]) -> list[str] | None:
-    """Words of `reprise` that a command stands for; None where it is another program."""
+def forkable(command: list[str]) -> bool:
+    """Whether a command is one of reprise, for this interpreter, on a system that can fork it."""
     if sys.platform != "linux" or command[:1] != [sys.executable]:
-        return None
-    if command[1:3] == ["-m", "reprise.cli.main"]:
-        return command[3:]
-    if len(command) > 1 and Path(command[1]) == Path(__file__).resolve().parents[3] / "train.py":
-        return ["train", *command[2:]]
-    return None
+        return False
+    train = Path(__file__).resolve().parents[3] / "train.py"
+    return command[1:3] == ["-m", "reprise.cli.main"] or (len(command) > 1 and Path(command[1]) == train)
 
 
 def start(
@@ -163,8 +160,7 @@ def start(
         OSError: nobody listens.
         ValueError: the command cannot be forked.
     """
-    words = forkable(command)
-    if words is None:
+    if not forkable(command):
         raise ValueError(f"{command} is no command of reprise. Start it as a program.")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     while True:
@@ -173,8 +169,7 @@ def start(
             break
         except BlockingIOError:  # many at once
             time.sleep(_POLL_SECONDS)
-    argv = command[1:] if command[1] != "-m" else command[2:]
-    request = {"argv": argv, "words": words, "cwd": str(cwd or Path.cwd())}
+    request = {"argv": command[1:], "cwd": str(cwd or Path.cwd())}
     body = json.dumps(request | {"environment": {**environment, WARM: address}}).encode()
     socket.send_fds(connection, [_SIZE.pack(len(body))], [stdout, stderr])
     connection.sendall(body)
@@ -251,15 +246,17 @@ def _fork(connection: socket.socket, ours: list[socket.socket], selector: select
         for one in (connection, *ours):
             one.close()
         selector.close()
-        raise SystemExit(_run(json.loads(body), outputs, server))
+        _run(json.loads(body), outputs, server)
+        raise SystemExit
     for output in outputs:
         os.close(output)
     return pid
 
 
-def _run(request: dict[str, Any], outputs: list[int], server: int) -> int:
-    """Become the process that was asked for."""
+def _run(request: dict[str, Any], outputs: list[int], server: int) -> None:
+    """Become the process that was asked for; it leaves by SystemExit."""
     import random
+    import runpy
 
     import numpy as np
 
@@ -272,12 +269,15 @@ def _run(request: dict[str, Any], outputs: list[int], server: int) -> int:
     os.environ.clear()
     os.environ.update(request["environment"] | {PARENT: str(server)})
     os.chdir(request["cwd"])
-    sys.argv = request["argv"]
     random.seed()
     np.random.seed()
-    from reprise.cli.main import main
-
-    return main(request["words"])
+    program, *words = request["argv"]
+    if program == "-m":
+        sys.argv = words
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [program, *words]
+        runpy.run_path(program, run_name="__main__")
 
 
 if __name__ == "__main__":
