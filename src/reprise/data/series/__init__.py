@@ -1,0 +1,1 @@
+"""Time series: one input, the time, and one target."""
