@@ -6,6 +6,7 @@ y = Phi a + noise, a ~ N(0, I), N rows, 2M features, noise of variance s^2. Lead
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,12 +27,37 @@ def in_weight_space(phi: Tensor, y: Tensor, s: Tensor) -> Tensor:
     Returns:
         (...) in nats; NaN where A is not positive definite by its rounding errors.
     """
-    count, size = phi.shape[-2:]
     s2 = s.square() + JITTER
-    chol = _cholesky(phi.mT @ phi, s2)
-    v = torch.linalg.solve_triangular(chol, (phi.mT @ y)[..., None], upper=False)[..., 0]
-    fit = (y.square().sum() - v.square().sum(-1)) / (2.0 * s2)
-    return fit + _log_diagonal(chol) + 0.5 * (count - size) * s2.log() + 0.5 * count * math.log(2.0 * math.pi)
+    return _WeightSpace.apply(phi, y, s2)  # type: ignore[no-any-return]
+
+
+class _WeightSpace(torch.autograd.Function):
+    """The likelihood with its gradient in closed form, which needs no other factor than the value does.
+
+    With b = A^-1 Phi^T y and alpha = (y - Phi b) / s^2: d / d Phi = Phi A^-1 - alpha b^T, and
+    d / d s^2 = ((N - 2M) / s^2 + tr A^-1 - |alpha|^2) / 2.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, phi: Tensor, y: Tensor, s2: Tensor) -> Tensor:
+        count, size = phi.shape[-2:]
+        chol = _cholesky(phi.mT @ phi, s2)
+        b = torch.cholesky_solve((phi.mT @ y)[..., None], chol)
+        residual = y - (phi @ b)[..., 0]
+        ctx.save_for_backward(phi, s2, chol, b, residual)
+        fit = (residual @ y) / (2.0 * s2)  # |y|^2 - |v|^2 = y . (y - Phi b), without the cancellation
+        return fit + _log_diagonal(chol) + 0.5 * (count - size) * s2.log() + 0.5 * count * math.log(2.0 * math.pi)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, Tensor]:
+        phi, s2, chol, b, residual = ctx.saved_tensors
+        count, size = phi.shape[-2:]
+        inverse = torch.cholesky_inverse(chol)
+        alpha = residual / s2[..., None]
+        by_phi = phi @ inverse - alpha[..., None] * b.mT
+        trace = inverse.diagonal(dim1=-2, dim2=-1).sum(-1)
+        by_s2 = 0.5 * ((count - size) / s2 + trace - alpha.square().sum(-1))
+        return grads[0][..., None, None] * by_phi, None, grads[0] * by_s2
 
 
 def by_kernel_matrix(kernel: Tensor, y: Tensor, s: Tensor) -> Tensor:
