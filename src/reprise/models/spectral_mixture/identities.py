@@ -31,8 +31,9 @@ class SignStudy(Study):
         """Both distances."""
         rng = example_rng(self.seed, "sign study", 0)
         size = (20, 1)
-        log_mu, log_sigma, direction = (torch.from_numpy(rng.standard_normal(size)) for _ in range(3))
-        gradients = torch.from_numpy(rng.standard_normal((self.iterations, 2, *size)))
+        log_mu, log_sigma, direction = (torch.from_numpy(0.5 * rng.standard_normal(size)) for _ in range(3))
+        # as large as on raw data: the released code adds 1e-8 to the length that it divides by
+        gradients = torch.from_numpy(100.0 * rng.standard_normal((self.iterations, 2, *size)))
         found = {}
         for name in ("natural", "sign"):
             mean, scale = log_mu.clone(), log_sigma.clone()

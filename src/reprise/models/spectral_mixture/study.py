@@ -91,7 +91,10 @@ class AllocationStudy(Study):
         errors, likelihoods = [], []
         for first in range(0, self.draws, _TOGETHER):
             places = range(first, min(first + _TOGETHER, self.draws))
-            counts = torch.stack([allocation(mixture, x, place) for place in places])
+            if allocation.share < 1.0:
+                counts = torch.stack([allocation(mixture, x, place) for place in places])
+            else:  # all rows: one allocation for all draws
+                counts = allocation(mixture, x, 0).expand(len(places), -1)
             shape = (len(places), int(counts[0].sum()), 1)
             noise = example_rng(self.seed, f"allocation study, {allocation.points}", first).standard_normal(shape)
             drawn = spectral_points(mixture, counts, belongs(counts), torch.from_numpy(noise))

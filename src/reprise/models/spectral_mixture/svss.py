@@ -115,7 +115,9 @@ def best_start(
                 value.nansum().backward()  # type: ignore[no-untyped-call]
                 steps.step()
     with torch.no_grad():
-        losses = loss(logs, start.prior_mu, start.prior_sigma, iterations) if iterations else start.s.new_zeros(len(start.s))
+        losses = (
+            loss(logs, start.prior_mu, start.prior_sigma, iterations) if iterations else start.s.new_zeros(len(start.s))
+        )
     best = int(losses.nan_to_num(nan=float("inf")).argmin())
     kept = Logs(*(part.detach()[best] for part in logs))
     return Chosen(kept, start.prior_mu[best], start.prior_sigma[best], losses)

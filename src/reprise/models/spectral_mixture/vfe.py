@@ -45,9 +45,7 @@ def negative_bound(mixture: Mixture, s: Tensor, x: Tensor, y: Tensor, inducing: 
     return density + trace
 
 
-def predict(
-    mixture: Mixture, s: Tensor, x: Tensor, y: Tensor, inducing: Tensor, new: Tensor
-) -> tuple[Tensor, Tensor]:
+def predict(mixture: Mixture, s: Tensor, x: Tensor, y: Tensor, inducing: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of y at new inputs (K, P), with the best distribution of the inducing values; (K,) each."""
     chol, a, chol_b = _factors(mixture, s, x, inducing)
     c = torch.linalg.solve_triangular(chol_b, (a @ y)[:, None] / s, upper=False)

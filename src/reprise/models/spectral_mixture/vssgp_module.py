@@ -69,7 +69,7 @@ class VSSGP(RegressionModule):
 
     @property
     def frequencies(self) -> Frequencies:
-        """q of the frequencies."""
+        """Q of the frequencies."""
         return Frequencies(
             self.log_variance.exp(), self.log_length.exp(), self.mu, self.log_sigma.exp(), self.centre,
             2.0 * math.pi * self.width.sigmoid(), self.z,
