@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.commands import ROOT as ROOT
+from tests.commands import reprise as reprise
+
 # Everything stays on this machine, W&B offline without asking, one thread for networks as small as these.
 os.environ |= {"OMP_NUM_THREADS": "1"}
 os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false"}
 os.environ.pop("WANDB_API_KEY", None)
-
-ROOT = Path(__file__).resolve().parents[1]
 
 # A network of a few thousand weights and steps of milliseconds, with every kind of layer Base has.
 SMALL = [
@@ -89,20 +89,6 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, small: Callable[..., 
     outputs = tmp_path_factory.mktemp("outputs")
     assert main(["train", *small(outputs)]) == 0
     return next((outputs / "runs" / "wavegrad").iterdir())
-
-
-def reprise(*words: str, check: bool = True, **settings: object) -> subprocess.CompletedProcess[str]:
-    """Run `reprise` in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "reprise.cli.main", *words],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        **settings,  # type: ignore[call-overload]
-    )
-    if check and done.returncode:
-        raise AssertionError(f"exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done  # type: ignore[no-any-return]
 
 
 @pytest.fixture

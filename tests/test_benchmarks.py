@@ -21,3 +21,12 @@ def test_parts_are_the_modules_with_a_run_function(tmp_path: Path) -> None:
 def test_an_unknown_part_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nosuch"]) == 2
     assert capsys.readouterr().err.strip() == f"no benchmark is called nosuch; there are {', '.join(parts())}"
+
+
+@pytest.mark.slow
+def test_an_epoch_of_graph_attention_takes_less_than_that_of_pytorch_geometric() -> None:
+    pytest.importorskip("torch_geometric")
+    from benchmarks.gat import compare
+
+    seconds = compare(rounds=2)
+    assert seconds["reprise"] < seconds["PyTorch Geometric"]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
+from tests import commands
 
 from reprise.tracking.record import RunRecord, own_evaluation, read_record
 
@@ -18,7 +16,7 @@ LIMITS = ["data.limit_val=5", "data.limit_test=5", "data.eval_batch_size=2"]
 
 
 def run(*words: str) -> str:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    done = commands.run([sys.executable, *words])
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import ROOT
+from tests import commands
 from tests.data.image_files import cifar_arrays, cifar_binary, write_mnist
 
 from reprise.tracking.record import RunRecord, own_evaluation, read_record
@@ -20,7 +18,7 @@ SMOKE = ["budget=smoke", "logger=csv", "trainer.enable_progress_bar=false", "eva
 
 
 def run(*words: str) -> str:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    done = commands.run([sys.executable, *words])
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import ROOT
+from tests import commands
 
 from reprise.cli.main import main
 from reprise.config.compose import compose_config
@@ -40,7 +38,7 @@ DRAWN = [
 
 
 def run(*words: str) -> None:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    done = commands.run([sys.executable, *words])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import ROOT
+from tests import commands
 
 from reprise.tracking.metrics_log import read_metrics
 from reprise.tracking.record import RunRecord, own_evaluation, read_record
@@ -20,7 +19,7 @@ DDP = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    done = commands.run([sys.executable, *words])
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.models.test_pixelcnn_pp import made as pixelcnn_pp
-from tests.nn.recording import pretend_cuda
 from torch import Tensor, nn
 
 from reprise.config.errors import RunError
@@ -13,6 +11,8 @@ from reprise.models.ddpm.network import UNet
 from reprise.nn.cuda_graph import RecordedCall
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels import sampling
+from tests.models.test_pixelcnn_pp import made as pixelcnn_pp
+from tests.nn.recording import pretend_cuda
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

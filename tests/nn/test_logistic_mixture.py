@@ -9,11 +9,11 @@ import pytest
 import torch
 from scipy.integrate import quad
 from scipy.stats import logistic
-from tests.nn.test_pixel_likelihoods import F64, all_log_probs, random_maps, uniform_grid
 from torch import Tensor
 
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.mixture import LogisticMixture
+from tests.nn.test_pixel_likelihoods import F64, all_log_probs, random_maps, uniform_grid
 
 
 def one_logistic(mean: float, log_scale: float) -> Tensor:

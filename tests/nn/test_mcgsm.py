@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 from scipy.stats import norm
-from tests.nn.test_pixel_likelihoods import F64, random_maps, uniform_grid
 from torch import Tensor
 
 from reprise.nn.images import ImageShape
 from reprise.nn.pixels.mcgsm import MCGSM
+from tests.nn.test_pixel_likelihoods import F64, random_maps, uniform_grid
 
 SHAPE = ImageShape(2, 1, 12)
 

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from reprise.config.errors import Interrupted, RunError
 from reprise.launch.drive import Stop, describe
 from reprise.launch.parent import PARENT
+from reprise.launch.warm import WARM, WarmProcess, start
 from reprise.tracking.abandoned import LOCK
 from reprise.tracking.record import RunRecord, own_evaluation, read_evaluations, read_record
 from reprise.training.launcher import CHECK_IN, WORLD
@@ -50,7 +51,7 @@ def evaluate_after(directory: Path) -> int:
     sys.stdout.flush()
     command = [sys.executable, "-m", "reprise.cli.main", "evaluate", str(directory)]
     with Stop(_SIGNALS) as stop:
-        process = subprocess.Popen(command, env=_environment(), stdin=subprocess.DEVNULL)
+        process = _start(command)
         try:
             code = _wait(process, stop)
         finally:
@@ -75,7 +76,16 @@ def evaluate_after(directory: Path) -> int:
     return code
 
 
-def _wait(process: subprocess.Popen[bytes], stop: Stop) -> int:
+def _start(command: list[str]) -> subprocess.Popen[bytes] | WarmProcess:
+    """Fork it from where this process was forked from, or start it."""
+    if address := os.environ.get(WARM):
+        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            return start(address, command, _environment(), 1, 2)
+    return subprocess.Popen(command, env=_environment(), stdin=subprocess.DEVNULL)
+
+
+def _wait(process: subprocess.Popen[bytes] | WarmProcess, stop: Stop) -> int:
     """Wait for the evaluation; when this process is asked to stop, so is that one, and soon ended."""
     while not stop.signals:
         with contextlib.suppress(subprocess.TimeoutExpired):

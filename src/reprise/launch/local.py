@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -14,6 +15,7 @@ from reprise.launch.devices import cpu_cores, visible_gpus
 from reprise.launch.drive import End
 from reprise.launch.parent import PARENT
 from reprise.launch.point import Point, program
+from reprise.launch.warm import WarmProcess, WarmServer, forkable
 from reprise.training.world import World, plan_world
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -26,12 +28,17 @@ class LocalPool:
         n_jobs: points at a time; None for as many as the devices allow.
         gpus_per_point: None for what the point's trainer asks for.
         threads_per_process: CPU threads; None shares the cores among n_jobs points.
+        warm: fork points that need no GPU from a process that has imported the libraries, where the system can.
     """
 
     name = "local"
 
     def __init__(
-        self, n_jobs: int | None = None, gpus_per_point: int | None = None, threads_per_process: int | None = None
+        self,
+        n_jobs: int | None = None,
+        gpus_per_point: int | None = None,
+        threads_per_process: int | None = None,
+        warm: bool = True,
     ) -> None:
         for key, value in (
             ("n_jobs", n_jobs),
@@ -43,12 +50,14 @@ class LocalPool:
         self.n_jobs = n_jobs
         self.gpus_per_point = gpus_per_point
         self.threads_per_process = threads_per_process
+        self.warm = warm
         self.gpus = visible_gpus()
         self.cores = cpu_cores()
         self._free = list(self.gpus)
         self._last: tuple[World, int] | None = None
         self._worlds: dict[int, World] = {}
-        self._processes: dict[int, tuple[Point, subprocess.Popen[bytes]]] = {}
+        self._processes: dict[int, tuple[Point, subprocess.Popen[bytes] | WarmProcess]] = {}
+        self._servers: dict[str, WarmServer] = {}  # by the number of threads, which libraries read at their import
 
     def has_room(self) -> bool:
         """Whether one more point like the last one fits now."""
@@ -86,16 +95,30 @@ class LocalPool:
                 environment |= dict.fromkeys(_THREAD_VARIABLES, str(point.placement["threads"]))
             point.log.parent.mkdir(parents=True, exist_ok=True)
             with point.log.open("ab") as log:
-                process = subprocess.Popen(
-                    [*program(), *point.words(group)],
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # a Ctrl-C on the terminal is for the sweep, which passes it on
-                )
+                process = self._start([*program(), *point.words(group)], environment, log.fileno(), point.placement)
             point.placement["pid"] = process.pid
             self._processes[point.index] = (point, process)
+
+    def _start(
+        self, command: list[str], environment: dict[str, str], log: int, placement: dict[str, Any]
+    ) -> subprocess.Popen[bytes] | WarmProcess:
+        if self.warm and "threads" in placement and forkable(command):
+            threads = str(placement["threads"])
+            if threads not in self._servers:
+                self._servers[threads] = WarmServer(environment)
+            try:
+                return self._servers[threads].start(command, environment, log, log)
+            except OSError:  # killed, or out of memory: this and later points start by themselves
+                self._servers.pop(threads).close()
+                self.warm = False
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C on the terminal is for the sweep, which passes it on
+        )
 
     def poll(self) -> list[tuple[Point, End]]:
         """Collect the processes that ended."""
@@ -122,7 +145,9 @@ class LocalPool:
                 os.killpg(process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """End the processes that points are forked from."""
+        while self._servers:
+            self._servers.popitem()[1].close()
 
     def _needs(self, point: Point) -> tuple[World, int]:
         """Processes of a point, and GPUs to reserve for it."""

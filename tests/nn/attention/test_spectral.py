@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch.autograd import gradcheck
 
 from reprise.config.errors import ConfigError
 from reprise.nn.attention.base import fixed_draw
@@ -30,6 +31,13 @@ def test_features_are_those_of_the_paper(tied: bool) -> None:
         cosines.append(torch.cos(2 * math.pi * w1 @ u) + torch.cos(2 * math.pi * w2 @ u))
         sines.append(torch.sin(2 * math.pi * w1 @ u) + torch.sin(2 * math.pi * w2 @ u))
     torch.testing.assert_close(phi[example, head, place], torch.stack(cosines + sines) / math.sqrt(4 * 4))
+
+
+def test_derivatives_of_features_are_right() -> None:
+    first, second, penalty = (t.double().requires_grad_() for t in made(tied=False))
+    x = torch.randn(3, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    assert gradcheck(lambda x, a, b: features(x, Points(a, b, penalty)), (x, first, second))
+    assert gradcheck(lambda x, a: features(x, Points(a, a, penalty)), (x, first))
 
 
 def test_two_equal_sets_are_the_stationary_kernel() -> None:

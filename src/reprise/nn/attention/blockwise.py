@@ -9,7 +9,7 @@ j, where b is the magnitude. Neither the logarithm nor the exponential of the so
   mask of the dropout from a seed, so that the backward pass finds the same one again.
 
 A block is a number of queries with all of their keys, so that its rows are normalised at once. What the backward pass
-needs of it is computed again.
+needs of it is computed again, unless one block is all there is.
 """
 
 from __future__ import annotations
@@ -177,21 +177,22 @@ class _Averages(torch.autograd.Function):
         averages = phi_q.new_empty(*phi_q.shape[:-1], v.shape[-1])
         ctx.options = options
         for part in _blocks(phi_q.shape[-2], options[-1]):
-            weights, *_ = _weights(phi_q[..., part, :], phi_k, a, b, allowed, part, options)
-            averages[..., part, :] = weights @ v
-        ctx.save_for_backward(phi_q, phi_k, a, b, v, allowed, averages)
+            of_block = _weights(phi_q[..., part, :], phi_k, a, b, allowed, part, options)
+            averages[..., part, :] = of_block[0] @ v
+        single = of_block if options[-1] >= phi_q.shape[-2] and any(ctx.needs_input_grad) else ()
+        ctx.save_for_backward(phi_q, phi_k, a, b, v, allowed, averages, *single)
         return averages
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        phi_q, phi_k, a, b, v, allowed, averages = ctx.saved_tensors
+        phi_q, phi_k, a, b, v, allowed, averages, *single = ctx.saved_tensors
         of_q, of_k, of_v = torch.empty_like(phi_q), torch.zeros_like(phi_k), torch.zeros_like(v)
         of_a, of_b = torch.empty_like(a), torch.zeros_like(b)
         inner = (grad * averages).sum(-1, keepdim=True)
         for part in _blocks(phi_q.shape[-2], ctx.options[-1]):
             rows, upper = phi_q[..., part, :], grad[..., part, :]
-            weights, similarity, slope, kept = _weights(rows, phi_k, a, b, allowed, part, ctx.options)
+            weights, similarity, slope, kept = single or _weights(rows, phi_k, a, b, allowed, part, ctx.options)
             of_v += weights.transpose(-1, -2) @ upper
             of_logit = (upper @ v.transpose(-1, -2)).sub_(inner[..., part, :]).mul_(weights)
             of_magnitude = of_logit if kept is None else of_logit * kept

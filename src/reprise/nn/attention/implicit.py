@@ -82,6 +82,12 @@ class ImplicitKernel(Attention):
         self, q: Tensor, k: Tensor, v: Tensor, *, allowed: Tensor | None = None, draw: Draw | None = None
     ) -> Attended:
         """As of `Attention`; the penalty is that of the spectral points."""
+        with torch.autocast(q.device.type, enabled=False):  # neither angles nor a floor of 1e-5 bear half precision
+            values, penalty = self._average(_full(q), _full(k), _full(v), allowed, draw)
+        return Attended(values.to(v.dtype), penalty)
+
+    def _average(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor | None, draw: Draw | None) -> Attended:
+        """In blocks, by the way that the mask and the dropout ask for."""
         points = self.spectral_points(q, k, allowed, draw)
         phi_q, phi_k, key_bias = features(q, points), features(k, points), self.magnitude(k)
         dropout = self.norm_dropout if self.training else 0.0
@@ -116,8 +122,9 @@ class ImplicitKernel(Attention):
         self, q: Tensor, k: Tensor, *, allowed: Tensor | None = None, draw: Draw | None = None
     ) -> Decomposition:
         """As the squared kernel times the exponential of squared L^p norms."""
-        points = self.spectral_points(q, k, allowed, draw)
-        return of_matrix(*self._factors(q, k, points), allowed)
+        with torch.autocast(q.device.type, enabled=False):
+            q, k = _full(q), _full(k)
+            return of_matrix(*self._factors(q, k, self.spectral_points(q, k, allowed, draw)), allowed)
 
     def spectral_points(self, q: Tensor, k: Tensor, allowed: Tensor | None, draw: Draw | None) -> Points:
         """The points for queries and keys: (H, R, d), or (B, H, R, d) where they depend on the data.
@@ -164,3 +171,8 @@ class ImplicitKernel(Attention):
     def extra_repr(self) -> str:
         """The settings that shape the weights."""
         return f"p={self.p}, scale={self.scale:.4g}, squared={self.squared}, norm_dropout={self.norm_dropout}"
+
+
+def _full(x: Tensor) -> Tensor:
+    """In single precision what is in less."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from reprise.config.errors import ConfigError
 from reprise.nn.attention.base import Draw
@@ -46,11 +47,33 @@ def features(x: Tensor, points: Points) -> Tensor:
     count = points.first.shape[-2]
     if points.second is points.first:
         angles = x @ (2 * math.pi * points.first).transpose(-1, -2)
-        return torch.cat([angles.cos(), angles.sin()], -1) / math.sqrt(count)
+        return torch.cat(_turn(angles), -1) / math.sqrt(count)
     w = 2 * math.pi * torch.cat([points.first, points.second], -2)
     angles = x @ w.transpose(-1, -2)
-    cosines, sines = (f(angles).unflatten(-1, (2, count)).sum(-2) for f in (torch.cos, torch.sin))
+    cosines, sines = (both[..., :count] + both[..., count:] for both in _turn(angles))
     return torch.cat([cosines, sines], -1) / (2 * math.sqrt(count))
+
+
+def _turn(angles: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine."""
+    both: tuple[Tensor, Tensor] = _Turn.apply(angles)  # type: ignore[no-untyped-call]
+    return both
+
+
+class _Turn(torch.autograd.Function):
+    """Cosine and sine, each of which is the other's derivative: neither is computed again."""
+
+    @staticmethod
+    def forward(ctx: Any, angles: Tensor) -> tuple[Tensor, Tensor]:
+        cosines, sines = angles.cos(), angles.sin()
+        ctx.save_for_backward(cosines, sines)
+        return cosines, sines
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_cosines: Tensor, of_sines: Tensor) -> Tensor:
+        cosines, sines = ctx.saved_tensors
+        return (of_sines * cosines).addcmul_(of_cosines, sines, value=-1.0)
 
 
 class SpectralPoints(nn.Module, ABC):

@@ -1,0 +1,1 @@
+"""Implicit Kernel Attention: what holds without training."""

@@ -1,0 +1,1 @@
+"""Graph attention networks, with their own attention and with implicit kernel attention."""

@@ -1,0 +1,1 @@
+"""Sums, products and softmax over the edges of a graph."""
