@@ -118,11 +118,11 @@ def test_the_sinc_series_is_held_out_in_the_middle() -> None:
 
 
 def test_the_autoregression_follows_its_equation() -> None:
-    _, y = negative_autoregression(np.random.default_rng(0), points=200_000, sigma=2.0)
+    _, y = negative_autoregression(np.random.default_rng(0), points=200_000, sigma=1.0)
     steps = y[1:] + np.exp(-0.01) * y[:-1]
-    assert steps.std() == pytest.approx(2.0, rel=0.01)
+    assert steps.std() == pytest.approx(1.0, rel=0.01)
     assert abs(np.corrcoef(steps, y[:-1])[0, 1]) < 0.01
-    assert y.var() == pytest.approx(4.0 / (1.0 - np.exp(-0.02)), rel=0.1)
+    assert y.var() == pytest.approx(1.0 / (1.0 - np.exp(-0.02)), rel=0.1)
 
 
 @pytest.mark.parametrize("kernel", [matern32, quadratic_and_periodic, two_components])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class GeneratedSeries(RegressionData):
         inputs: 1.
         batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by, train_stride: see
             RegressionData.
+        limit_val, limit_test: not used: a series is always measured whole. Budgets of all models name them.
 
     Raises:
         ConfigError: the series is unknown, or the noise negative.
@@ -58,6 +59,8 @@ class GeneratedSeries(RegressionData):
         scale_y: Kind = "none",
         scale_by: By = "train",
         train_stride: int = 1,
+        limit_val: int | None = None,
+        limit_test: int | None = None,
     ) -> None:
         super().__init__(
             inputs, seed, batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by,
@@ -88,6 +91,11 @@ class GeneratedSeries(RegressionData):
         y = y + self.noise * rng.standard_normal(len(y))
         source = {"generated": self.series, "noise": self.noise}
         return Table(self.series, x[:, None], y, source, given_split(x, train_points, gaps))
+
+    def data_digests(self) -> dict[str, Any]:
+        """What was drawn from: runs with other seeds of the draw have other numbers of the same process."""
+        found = super().data_digests()
+        return {"draw": found.pop("sha256"), "draw_seed": self.split_seed, **found}
 
 
 def _drawn(x: np.ndarray, kernel: Callable[[np.ndarray], np.ndarray], rng: np.random.Generator) -> np.ndarray:

@@ -67,6 +67,7 @@ class SeriesData(RegressionData):
         inputs: 1.
         batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by, train_stride: see
             RegressionData.
+        limit_val, limit_test: not used: a series is always measured whole. Budgets of all models name them.
 
     Raises:
         ConfigError: the series is unknown, or its file is needed and `root` is not given.
@@ -90,6 +91,8 @@ class SeriesData(RegressionData):
         scale_y: Kind = "none",
         scale_by: By = "train",
         train_stride: int = 1,
+        limit_val: int | None = None,
+        limit_test: int | None = None,
     ) -> None:
         super().__init__(
             inputs, seed, batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by,
@@ -126,7 +129,7 @@ class SeriesData(RegressionData):
         assert self.root is not None
         series = known.get(self.series)
         held = read_file(find_file(self.root, (self.series,) if series is None else series.files))
-        source = {"file": held.name, "file_sha256": held.sha256}
+        source = {"file": held.name, "file_digest": held.sha256}
         if series is None:
             return self._table_of(held.x, held.y, held.train_points, source, "x", "y")
         if len(held.y) < series.points:

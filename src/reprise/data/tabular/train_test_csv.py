@@ -26,6 +26,7 @@ class TrainTestCsv(RegressionData):
         x_label, y_label: what the first input and the target are, with their units.
         inputs, seed, batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by,
             train_stride: see RegressionData.
+        limit_val, limit_test: not used: a table is always measured whole. Budgets of all models name them.
 
     Raises:
         ConfigError: a value is out of range.
@@ -49,6 +50,8 @@ class TrainTestCsv(RegressionData):
         scale_y: Kind = "none",
         scale_by: By = "train",
         train_stride: int = 1,
+        limit_val: int | None = None,
+        limit_test: int | None = None,
     ) -> None:
         super().__init__(
             inputs, seed, batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by,

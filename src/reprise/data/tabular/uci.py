@@ -37,6 +37,7 @@ class UCI(RegressionData):
         cache: where downloads are kept.
         inputs, seed, batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by,
             train_stride: see RegressionData.
+        limit_val, limit_test: not used: a table is always measured whole. Budgets of all models name them.
 
     Raises:
         ConfigError: a value is out of range.
@@ -59,6 +60,8 @@ class UCI(RegressionData):
         scale_y: Kind = "standard",
         scale_by: By = "train",
         train_stride: int = 1,
+        limit_val: int | None = None,
+        limit_test: int | None = None,
     ) -> None:
         super().__init__(
             inputs, seed, batch_size, split, fold, test_share, val_share, split_seed, scale_x, scale_y, scale_by,

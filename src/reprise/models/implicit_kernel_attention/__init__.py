@@ -1,0 +1,1 @@
+"""Implicit Kernel Attention (Song et al. 2021)."""
