@@ -21,7 +21,6 @@ DROPOUTS = {"": 0.0, ", norm dropout": 0.1}
 
 def memory(call: Callable[[], object]) -> float:
     """Most MiB that a call has allocated at once, beyond what was there before."""
-    call()
     if DEVICE.type == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()

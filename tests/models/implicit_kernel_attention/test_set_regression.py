@@ -256,6 +256,9 @@ def test_resumed_is_uninterrupted(kind) -> None:
     assert found["test/parameters"] == sum(p.numel() for p in whole.network.parameters())
     assert 0 < found["test/attention_entropy"] <= np.log(30)
     assert whole.samples[0].x[1] == sorted(whole.samples[0].x[1]) and len(whole.samples[0].mean) == 30
+    maps = whole.samples[1].decomposition
+    assert maps.weights.shape == (8, 30, 30)
+    assert torch.allclose(maps.weights.sum(-1), torch.ones(8, 30), atol=1e-4)
     alone = whole.eval().predict(data.problem(), data.problem()["x_test"]).mean
     parts = whole.predict_parts(data.problem(), ("test",))["test"].mean
     assert torch.allclose(alone, parts, atol=1e-5)  # the same tokens where there is no validation part

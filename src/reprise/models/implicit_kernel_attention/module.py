@@ -19,6 +19,7 @@ from reprise.models.regression.module import (
 )
 from reprise.nn.attention.base import Draw
 from reprise.nn.randomness import example_rng
+from reprise.samples.attention import AttentionMaps
 from reprise.samples.bands import Band
 from reprise.samples.base import Sample
 
@@ -99,10 +100,26 @@ class SetRegression(RegressionModule):
         return found
 
     def pictures(self, batch: dict[str, Any]) -> list[Sample]:
-        """The predictions beside the data, where there is one input."""
+        """The predictions beside the data, where there is one input, and what attention weights are made of."""
+        x = self._tokens(batch)
+        shown: list[Sample] = []
+        if self.curve and x.shape[1] == 1:
+            shown.append(self._band(batch))
+        if len(x) <= _MATRIX:
+            ordered = x[x[:, 0].argsort()]
+            for i, found in enumerate(self.network.decompose(ordered, self._draw())):
+                shown.append(
+                    AttentionMaps(
+                        name=f"attention_{i + 1}",
+                        caption=f"layer {i + 1}; points in the order of {batch['x_label']}",
+                        group="attention",
+                        decomposition=found,
+                    )
+                )
+        return shown
+
+    def _band(self, batch: dict[str, Any]) -> Band:
         shift, scale = float(batch["y_shift"]), float(batch["y_scale"])
-        if not self.curve or inputs_of(batch, "train").shape[1] != 1:
-            return []
         x = torch.cat([inputs_of(batch, part) for part in _PARTS])[:, 0].cpu()
         order = x.argsort()
         raw = self._pass(batch)[0].double().cpu() * scale + shift
@@ -111,17 +128,15 @@ class SetRegression(RegressionModule):
         for part, name in named:
             y = targets_of(batch, part).cpu() * scale + shift
             points[name] = (inputs_of(batch, part)[:, 0].cpu().tolist(), y.tolist())
-        return [
-            Band(
-                name="prediction",
-                caption="predictions at the data's own points",
-                group="prediction",
-                x=(batch["x_label"], x[order].tolist()),
-                y=batch["y_label"],
-                mean=raw[order].tolist(),
-                points=points,
-            )
-        ]
+        return Band(
+            name="prediction",
+            caption="predictions at the data's own points",
+            group="prediction",
+            x=(batch["x_label"], x[order].tolist()),
+            y=batch["y_label"],
+            mean=raw[order].tolist(),
+            points=points,
+        )
 
     def _tokens(self, batch: dict[str, Any]) -> Tensor:
         """Inputs (N, D) of all parts: training, validation, test."""

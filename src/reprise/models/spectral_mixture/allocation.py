@@ -1,7 +1,7 @@
 """How many spectral points each component gets (Jung et al., "weighted sampling").
 
-With m_q points the expected squared error of the kernel matrix is 2 sum_q w_q^2 / m_q G_q, where G_q sums the variances of
-cos(2 pi f . tau) over all pairs; it is least at m_q proportional to w_q sqrt(G_q).
+With m_q points the expected squared error of the kernel matrix is 2 sum_q w_q^2 / m_q G_q, where G_q sums the variances
+of cos(2 pi f . tau) over all pairs; it is least at m_q proportional to w_q sqrt(G_q).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Allocation:
     """Allots M = Q m spectral points to Q components, without gradients.
 
     Args:
-        rule: equal; proportional, to w; neyman, to w sqrt(G), which errs least in the kernel; weighted, half equal, half
-            to sigmoid(w / median w) sqrt(G), as released; floored, to w sqrt(G) after m / 2 points each, as released
+        rule: equal; proportional, to w; neyman, to w sqrt(G), which errs least in the kernel; weighted, half equal,
+            half to sigmoid(w / median w) sqrt(G), as released; floored, to w sqrt(G) after m / 2 points each, as released
             before.
         points: m, the mean number a component.
         share: rho, of the rows whose pairs count in G: a block of neighbouring rows that moves on by its length with

@@ -1,7 +1,8 @@
 """Random Fourier features of a spectral mixture, for all components at once.
 
 M spectral points f = mu_q + sigma_q eps in all, m_q of them of component q. Features are
-sqrt(w_q / m_q) [cos 2 pi f.x, sin 2 pi f.x], so that their inner product is the kernel in expectation; the diagonal is exact.
+sqrt(w_q / m_q) [cos 2 pi f.x, sin 2 pi f.x], so that their inner product is the kernel in expectation; the diagonal is
+exact.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class SpectralPoints(NamedTuple):
 def belongs(counts: Tensor) -> Tensor:
     """Which component each spectral point belongs to, as a matrix (..., M, Q) of zeros and ones in float64.
 
-    A product with it is a GEMM, whose gradient is a GEMM too: no scattered additions, so it is deterministic everywhere.
+    A product with it is a GEMM, and its gradient too: no scattered additions, so it is deterministic everywhere.
 
     Args:
         counts: m_q (..., Q), whole numbers with one sum M.

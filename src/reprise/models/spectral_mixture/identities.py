@@ -1,4 +1,4 @@
-"""Claims that are identities, measured: the released natural gradient in one dimension, the two forms of a likelihood."""
+"""Claims that are identities, measured: the released natural gradient for one input, two forms of a likelihood."""
 
 from __future__ import annotations
 

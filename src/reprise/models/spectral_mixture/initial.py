@@ -66,8 +66,8 @@ def starts(
         components: Q.
         count: R.
         noise: s as a share of the standard deviation of y.
-        prior: released, mean 0.5 U and deviation 0.1 U for one input, 0.05 U for several; initial, around the start with
-            deviation 1.
+        prior: released, mean 0.5 U and deviation 0.1 U for one input, 0.05 U for several; initial, around the start
+            with deviation 1.
         rng: of all draws.
         prior_mean: what takes the place of 0.5 or 0.05 in the prior's mean.
     """

@@ -1,6 +1,6 @@
 """Adam on an approximate natural gradient of means and scales (Jung et al.).
 
-The Fisher information of N(mu, sigma^2) in (log mu, log sigma) is diag(mu^2 / sigma^2, 2), so that the natural gradient is
+The Fisher information of N(mu, sigma^2) in (log mu, log sigma) is diag(mu^2 / sigma^2, 2), so the natural gradient is
 (sigma / mu)^2 times the gradient by log mu, and half of that by log sigma.
 """
 
@@ -51,8 +51,8 @@ def _unit(vector: Tensor) -> Tensor:
 class NaturalAdam(torch.optim.Optimizer):
     """Adam whose gradients by means and scales are natural ones.
 
-    Parameter groups say in `role` what they hold: `log_mean`, `log_scale`, or anything else, which gets plain Adam. Scales
-    take their step first, whatever the order of the groups.
+    Parameter groups say in `role` what they hold: `log_mean`, `log_scale`, or anything else, which gets plain Adam.
+    Scales take their step first, whatever the order of the groups.
 
     Args:
         params: groups.

@@ -1,8 +1,8 @@
 """VSSGP: a variational sparse spectrum with optimal Fourier coefficients (Gal & Turner 2015).
 
-K features sqrt(2 v / K) cos(2 pi w_k . (x - z_k) + b_k) of the prior w ~ N(0, (2 pi l)^-2), which are a squared exponential
-kernel of variance v and length-scales l; q(w_k) = N(mu_k, Sigma_k) diagonal, b_k uniform in an interval of length delta_k
-around c_k, whose prior is the whole circle. With several kernels each has K features.
+K features sqrt(2 v / K) cos(2 pi w_k . (x - z_k) + b_k) of the prior w ~ N(0, (2 pi l)^-2), which are a squared
+exponential kernel of variance v and length-scales l; q(w_k) = N(mu_k, Sigma_k) diagonal, b_k uniform in an interval of
+length delta_k around c_k, whose prior is the whole circle. With several kernels each has K features.
 """
 
 from __future__ import annotations
