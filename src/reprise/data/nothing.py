@@ -15,9 +15,12 @@ class Nothing(FullBatchData):
     Args:
         seed: the run's.
         batch_size: 1.
+        limit_val, limit_test: not used: there is nothing to cut. Budgets of all models name them.
     """
 
-    def __init__(self, seed: int, batch_size: int = 1) -> None:
+    def __init__(
+        self, seed: int, batch_size: int = 1, limit_val: int | None = None, limit_test: int | None = None
+    ) -> None:
         super().__init__(seed, batch_size)
         self._problem = {"position": torch.zeros(1, dtype=torch.long), "id": "none"}
 

@@ -24,8 +24,8 @@ class Allocation:
 
     Args:
         rule: equal; proportional, to w; neyman, to w sqrt(G), which errs least in the kernel; weighted, half equal,
-            half to sigmoid(w / median w) sqrt(G), as released; floored, to w sqrt(G) after m / 2 points each, as released
-            before.
+            half to sigmoid(w / median w) sqrt(G), as released; floored, to w sqrt(G) after m / 2 points each, as
+            released before.
         points: m, the mean number a component.
         share: rho, of the rows whose pairs count in G: a block of neighbouring rows that moves on by its length with
             each allocation and wraps around.

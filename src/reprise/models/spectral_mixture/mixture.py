@@ -1,8 +1,8 @@
 """A spectral mixture: its kernel and its density (Wilson & Adams 2013, eqs. 9 to 12).
 
-N points x of P inputs, Q components; tau = x - x'. For P > 1 there are two kernels of that name. This one has one cosine
-of the inner product, which is what frequencies drawn from the mixture give; GPyTorch's has a product of cosines. They
-agree for P = 1.
+N points x of P inputs, Q components; tau = x - x'. For P > 1 there are two kernels of that name. This one has one
+cosine of the inner product, which is what frequencies drawn from the mixture give; GPyTorch's has a product of
+cosines. They agree for P = 1.
 """
 
 from __future__ import annotations
