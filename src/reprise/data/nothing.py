@@ -15,7 +15,7 @@ class Nothing(FullBatchData):
     Args:
         seed: the run's.
         batch_size: 1.
-        limit_val, limit_test: not used; budgets of all models name them.
+            limit_val, limit_test: not used; budgets of all models name them.
     """
 
     def __init__(
