@@ -173,6 +173,6 @@ def test_a_column_says_true_or_false_of_a_rival(tmp_path: Path) -> None:
 
 
 def test_claims_name_what_they_compare(paper: Paper) -> None:
-    assert len(paper.claims) == {IKA: 16, SM: 37}[paper.name]
+    assert len(paper.claims) == {IKA: 17, SM: 37}[paper.name]
     assert all(c.terms and (c.pending or all(t.recipe for t in c.terms)) for c in paper.claims)
     assert all(term.measure for c in paper.claims for term in c.terms)
