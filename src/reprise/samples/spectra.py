@@ -54,13 +54,23 @@ class Spectrum(Sample):
         axes.plot(*self.periodogram, color="black", linewidth=0.6, marker=".", markersize=3, label="periodogram")
         axes.plot(*self.density, color="tab:blue", linewidth=1.2, label="learnt density")
         axes.set_yscale("log")
-        highest = max(max(self.density[1], default=0.0), max(self.periodogram[1], default=0.0))
-        if highest > 0.0:
-            axes.set_ylim(
-                highest * 1e-10, highest * 3.0
-            )  # below that, nothing of a mixture's tails is seen in the data
+        seen = sorted(value for value in self.periodogram[1] if value > 0.0)
+        if seen:
+            lowest = seen[len(seen) // 20] / 10.0  # far below the data's, a mixture's tails say nothing
+            axes.set_ylim(lowest, 3.0 * max(seen[-1], *self.density[1], lowest))
+        axes.set_xlim(0.0, self._shown_up_to())
         axes.set_xlabel(self.x)
         axes.set_ylabel("variance per unit of frequency")
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
         figure.savefig(path, dpi=120, metadata={"Software": None})
+
+    def _shown_up_to(self) -> float:
+        """Three times the frequency up to which 99.9 % of the data's variance lies, or as far as they go."""
+        frequency, power = self.periodogram
+        left, last = 0.999 * sum(power), frequency[-1]
+        for f, value in zip(frequency, power, strict=True):
+            left -= value
+            if left <= 0.0:
+                return min(3.0 * f, last)
+        return last

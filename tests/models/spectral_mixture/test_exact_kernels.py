@@ -27,6 +27,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # it calls what this torch advises against
     gpytorch = pytest.importorskip("gpytorch")
 
+pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 RNG = np.random.default_rng(0)
 X = torch.from_numpy(RNG.standard_normal((7, 2)))
 TAU = (X[:, None] - X[None]).reshape(-1, 2)

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError
 from reprise.models.regression.module import Choose, Prediction, RegressionModule, inputs_of, targets_of
-from reprise.models.spectral_mixture.starts import periodogram
 from reprise.models.spectral_mixture.network.kernels import Kernel
 from reprise.models.spectral_mixture.network.lags import Lags, lags
 from reprise.models.spectral_mixture.network.mixture import SpectralMixture
 from reprise.models.spectral_mixture.network.positive import Link, Positive
 from reprise.models.spectral_mixture.objective import condition, log_density
+from reprise.models.spectral_mixture.starts import periodogram
 from reprise.samples.base import Sample
 from reprise.samples.spectra import Spectrum
 
@@ -189,21 +189,10 @@ class ExactGP(RegressionModule):
         return float((whole - self.log_marginal_likelihood(batch, which))[0])
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Log likelihood, noise and the components in use of a spectral mixture, beside what every regression logs."""
+        """As every regression; a run that is validated before it is trained begins here."""
         if not bool(self.begun):
             self.begin(batch)
         super().validation_step(batch, batch_idx)
-        which = self.best(batch)[None]
-        likelihood = float(self.log_marginal_likelihood(batch, which)[0])
-        found = {
-            "train/log_marginal_likelihood": likelihood,
-            "train/negative_log_marginal_likelihood": -likelihood,
-            "model/noise_deviation": float(self.noise(which)[0].sqrt()),
-        }
-        if isinstance(self.network, SpectralMixture):
-            found["model/components_used"] = float(len(self.used(which)))
-        for name, value in found.items():
-            self.log(name, value, batch_size=1)
 
     def used(self, which: Tensor) -> Tensor:
         """Components in use of one start, by their mean frequency along the first input: their numbers (Q',)."""
@@ -212,27 +201,32 @@ class ExactGP(RegressionModule):
         order = mean.argsort()
         return order[(weight > self.component_share * weight.sum())[order]]
 
+    @torch.no_grad()
     def measures(self, batch: dict[str, Any]) -> dict[str, tuple[float, int]]:
-        """The density of the test targets, jointly and one by one, and named frequencies of a spectral mixture."""
+        """Densities of the test targets, jointly and one by one, and of the training targets; what a mixture learned.
+
+        Of a spectral mixture: how many components are in use, and the mean frequencies of those that `peaks` names.
+        """
         which = self.best(batch)[None]
         made = self._predict(batch, inputs_of(batch, "test"), which)
         assert made.variance is not None
         each = torch.distributions.Normal(made.mean, made.variance.sqrt()).log_prob(targets_of(batch, "test"))
+        likelihood = float(self.log_marginal_likelihood(batch, which)[0])
         found = {
-            "test/log_likelihood": (self.joint_log_density(batch, which), 1),
-            "test/sum_of_log_densities": (float(each.sum()), 1),
+            "test/log_likelihood": self.joint_log_density(batch, which),
+            "test/sum_of_log_densities": float(each.sum()),
+            "test/train_log_marginal_likelihood": likelihood,
+            "test/train_negative_log_marginal_likelihood": -likelihood,
+            "test/noise_deviation": float(self.noise(which)[0].sqrt()),
         }
-        if isinstance(self.network, SpectralMixture) and self.peaks:
-            frequencies = self.network.mean(which)[0, self.used(which), 0].tolist()
+        if isinstance(self.network, SpectralMixture):
+            used = self.used(which)
+            found["test/components_used"] = float(len(used))
+            frequencies = self.network.mean(which)[0, used, 0].tolist()
             for number, name in enumerate(self.peaks):  # NaN: there are fewer
                 value = frequencies[number] if number < len(frequencies) else float("nan")
-                found[f"test/{name}/peak_frequency"] = (value, 1)
-        return found
-
-    def metric_versions(self) -> dict[str, int]:
-        """Protocol versions of what is measured, in training as well."""
-        kept = ("train/log_marginal_likelihood", "train/negative_log_marginal_likelihood", "model/components_used")
-        return super().metric_versions() | dict.fromkeys(kept, 1)
+                found[f"test/{name}/peak_frequency"] = value
+        return {name: (value, 1) for name, value in found.items()}
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser over what is learned, and its schedule."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError
-from reprise.models.spectral_mixture.starts import gaussian_starts, gpytorch_starts, uniform_starts
 from reprise.models.spectral_mixture.network.kernels import Kernel
 from reprise.models.spectral_mixture.network.positive import Link, Positive
+from reprise.models.spectral_mixture.starts import gaussian_starts, gpytorch_starts, uniform_starts
 
 
 class SpectralMixture(Kernel):
