@@ -43,7 +43,7 @@ class Citations(DrawnSplit):
         undirected: bool = True,
         train_per_class: int = 10,
         val_per_class: int = 10,
-        split_seed: int = 0,
+        split_seed: int | None = 0,
         limit_val: int | None = None,
         limit_test: int | None = None,
         nodes: int = 300,

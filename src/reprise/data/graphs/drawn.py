@@ -18,7 +18,7 @@ class DrawnSplit(GraphDataModule):
         features, classes, seed, batch_size, normalise, self_loops, undirected, limit_val, limit_test: see
             GraphDataModule.
         train_per_class, val_per_class: nodes of each class; the others are for test.
-        split_seed: of the draw.
+        split_seed: of the draw; None: the run's seed, another split in each run.
     """
 
     def __init__(
@@ -32,14 +32,14 @@ class DrawnSplit(GraphDataModule):
         undirected: bool = True,
         train_per_class: int = 20,
         val_per_class: int = 30,
-        split_seed: int = 0,
+        split_seed: int | None = 0,
         limit_val: int | None = None,
         limit_test: int | None = None,
     ) -> None:
         super().__init__(features, classes, seed, batch_size, normalise, self_loops, undirected, limit_val, limit_test)
         self.train_per_class = train_per_class
         self.val_per_class = val_per_class
-        self.split_seed = split_seed
+        self.split_seed = seed if split_seed is None else split_seed
 
     @abstractmethod
     def content(self) -> tuple[str, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:

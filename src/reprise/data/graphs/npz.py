@@ -68,7 +68,7 @@ class NpzGraph(DrawnSplit):
         undirected: bool = True,
         train_per_class: int = 20,
         val_per_class: int = 30,
-        split_seed: int = 0,
+        split_seed: int | None = 0,
         limit_val: int | None = None,
         limit_test: int | None = None,
         sizes: dict[str, Any] | None = None,

@@ -53,10 +53,11 @@ class RegressionData(FullBatchData):
         seed: the run's.
         batch_size: 1.
         split: given, one that comes with the data; random, drawn by split_seed.
-        fold: which of the given splits, counted from 0; beyond their number it begins anew.
+        fold: which of the given splits, counted from 0; beyond their number it begins anew. None: that of the seed's
+            number, so that runs of several seeds are a cross-validation.
         test_share: share of the rows that is held out by a random split.
         val_share: share of the training rows that is taken away for validation.
-        split_seed: of random splits and of the validation rows.
+        split_seed: of random splits and of the validation rows; None: the run's seed, another split in each run.
         scale_x, scale_y: none; centre, to mean 0; standard, to mean 0 and deviation 1; unit, to [-1, 1].
         scale_by: rows that decide the scaling. By all, it sees held-out rows.
         train_stride: train on every so-many-th training row only.
@@ -71,10 +72,10 @@ class RegressionData(FullBatchData):
         seed: int,
         batch_size: int = 1,
         split: Which = "random",
-        fold: int = 0,
+        fold: int | None = 0,
         test_share: float = 0.1,
         val_share: float = 0.0,
-        split_seed: int = 0,
+        split_seed: int | None = 0,
         scale_x: Kind = "none",
         scale_y: Kind = "none",
         scale_by: By = "train",
@@ -92,15 +93,15 @@ class RegressionData(FullBatchData):
         for name, share in {"test_share": test_share, "val_share": val_share}.items():
             if not 0.0 <= share < 1.0:
                 raise ConfigError(f"data.{name} is {share}. Expected 0 or more, below 1.")
-        for name, number, least in (("inputs", inputs, 1), ("train_stride", train_stride, 1), ("fold", fold, 0)):
+        self.fold = seed if fold is None else fold
+        for name, number, least in (("inputs", inputs, 1), ("train_stride", train_stride, 1), ("fold", self.fold, 0)):
             if number < least:
                 raise ConfigError(f"data.{name} is {number}. Expected {least} or more.")
         self.inputs = inputs
         self.which = split
-        self.fold = fold
         self.test_share = test_share
         self.val_share = val_share
-        self.split_seed = split_seed
+        self.split_seed = seed if split_seed is None else split_seed
         self.scale_x: Kind = scale_x
         self.scale_y: Kind = scale_y
         self.scale_by = scale_by
