@@ -30,6 +30,7 @@ from reprise.launch.parent import PARENT, follow_parent
 WARM = "REPRISE_WARM"  # where the server listens, for what the processes themselves start
 _LIBRARIES = ("torch", "pytorch_lightning", "torchmetrics", "hydra", "omegaconf", "scipy.signal", "matplotlib.figure")
 _POLL_SECONDS = 0.02
+_REQUEST_SECONDS = 10.0  # that sending a request may take
 _SIZE = struct.Struct("<Q")
 
 
@@ -180,14 +181,15 @@ def serve(address: str) -> NoReturn:
     """Import, listen and fork, until SIGTERM; a forked process leaves by SystemExit."""
     follow_parent()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(address)
+    listener.bind(address + ".new")
     listener.listen(64)
+    os.rename(address + ".new", address)  # whoever finds it can connect
     import importlib
 
-    warnings.simplefilter("ignore")
-    for name in _LIBRARIES:
-        importlib.import_module(name)
-    warnings.resetwarnings()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in _LIBRARIES:
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # what is shared stays shared
     children: dict[int, socket.socket] = {}
@@ -197,6 +199,7 @@ def serve(address: str) -> NoReturn:
         for key, _ in selector.select(_POLL_SECONDS if children else None):
             if key.fileobj is listener:
                 connection, _ = listener.accept()
+                connection.settimeout(_REQUEST_SECONDS)
                 if (pid := _fork(connection, [listener, *children.values()], selector)) is None:
                     continue
                 children[pid] = connection
@@ -227,13 +230,16 @@ def _fork(connection: socket.socket, ours: list[socket.socket], selector: select
     Returns:
         the new process; None where the request broke off.
     """
-    head, outputs, _, _ = socket.recv_fds(connection, _SIZE.size, 2)
-    body = b""
-    while head and len(body) < _SIZE.unpack(head)[0]:
-        if not (part := connection.recv(1 << 16)):
-            break
-        body += part
-    if len(outputs) != 2 or not body:
+    head, outputs, body = b"", list[int](), b""
+    with contextlib.suppress(OSError):
+        head, outputs, _, _ = socket.recv_fds(connection, _SIZE.size, 2)
+        while len(head) == _SIZE.size and len(body) < _SIZE.unpack(head)[0]:
+            if not (part := connection.recv(1 << 16)):
+                break
+            body += part
+    if len(outputs) != 2 or len(head) != _SIZE.size or len(body) != _SIZE.unpack(head)[0]:
+        for output in outputs:
+            os.close(output)
         connection.close()
         return None
     server = os.getpid()

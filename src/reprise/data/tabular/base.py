@@ -53,8 +53,8 @@ class RegressionData(FullBatchData):
         seed: the run's.
         batch_size: 1.
         split: given, one that comes with the data; random, drawn by split_seed.
-        fold: which of the given splits, counted from 0; beyond their number it begins anew. None: that of the seed's
-            number, so that runs of several seeds are a cross-validation.
+        fold: which of the given splits, counted from 0; where there is one split only, it is that one. None: that of
+            the seed's number, so that runs of several seeds are a cross-validation.
         test_share: share of the rows that is held out by a random split.
         val_share: share of the training rows that is taken away for validation.
         split_seed: of random splits and of the validation rows; None: the run's seed, another split in each run.
@@ -140,11 +140,20 @@ class RegressionData(FullBatchData):
         if self.which == "given":
             if not table.splits:
                 raise ConfigError(f"{table.name} comes without a split. Use data.split=random.")
-            chosen = table.splits[self.fold % len(table.splits)]
+            chosen = table.splits[self._number_of_split(table)]
         else:
             chosen = random_split(len(table.y), self.test_share, self.split_seed)
         chosen = hold_out(chosen, self.val_share, self.split_seed)
         return Split(chosen.train[:: self.train_stride], chosen.val, chosen.test)
+
+    def _number_of_split(self, table: Table) -> int:
+        count = len(table.splits)
+        if count > 1 and self.fold >= count:
+            raise ConfigError(
+                f"data.fold is {self.fold}, but {table.name} comes with {count} splits. Expected 0 to {count - 1}; "
+                f"where data.fold is null it is the seed, so take seeds 0 to {count - 1}."
+            )
+        return min(self.fold, count - 1)
 
     def setup(self, stage: str) -> None:
         """Read, split and scale."""

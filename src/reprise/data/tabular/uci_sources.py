@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 from reprise.config.errors import DataError
@@ -46,7 +47,7 @@ def names() -> list[str]:
 
 
 def check_size(content: bytes, path: str, where: str) -> None:
-    """Compare a file's length with that of the official one.
+    """Compare a file with the official one.
 
     Args:
         content: of the file.
@@ -54,8 +55,13 @@ def check_size(content: bytes, path: str, where: str) -> None:
         where: how errors name it.
 
     Raises:
-        DataError: it is shorter.
+        DataError: it is shorter, or another file.
     """
     official = sources().get(path)
     if official is not None and len(content) < official.size:
         raise DataError(f"{where} is truncated: {len(content)} of {official.size} bytes. Fetch it again.")
+    if official is not None and hashlib.sha256(content).hexdigest() != official.sha256:
+        raise DataError(
+            f"{where} is not the published file: its SHA-256 is another one. Fetch it again, or give a table of your "
+            "own another name."
+        )

@@ -130,7 +130,8 @@ class RegressionModule(pl.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Track the iterate that the last step made, then take the loss of the next one."""
         iteration: int = self.trainer.datamodule.iteration  # type: ignore[attr-defined]
-        if self.iterates is not None and iteration and iteration % self.track_every == 0:
+        due = self.iterates is not None and iteration and iteration % self.track_every == 0
+        if due and self.iterates is not None and self.iterates.is_new(iteration):
             self._track(batch)
         return self.objective(batch)
 

@@ -27,11 +27,19 @@ class Iterates(nn.Module):
         self.register_buffer("best_weights", parameters_to_vector(self._parameters_of_model).detach().clone())
         self.register_buffer("recent", torch.full((recent,), float("nan"), dtype=torch.float64))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.long))  # that was tracked last
         self.best_test: Tensor
         self.best_val: Tensor
         self.best_weights: Tensor
         self.recent: Tensor
         self.seen: Tensor
+        self.iteration: Tensor
+
+    def is_new(self, iteration: int) -> bool:
+        """Whether an iterate was not tracked yet; L-BFGS asks for the loss of one iteration many times."""
+        new = iteration > int(self.iteration)
+        self.iteration.fill_(max(iteration, int(self.iteration)))
+        return new
 
     def add(self, val: Tensor | None, test: Tensor) -> None:
         """Note the errors () of one iterate; of equal validation errors the first one's weights are kept."""
