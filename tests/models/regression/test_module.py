@@ -124,6 +124,40 @@ def test_scalings() -> None:
     assert np.allclose(fit_scaling(values, "none")(values), values)
 
 
+def test_null_is_the_seed_for_splits_and_folds() -> None:
+    a, b = Points(inputs=1, seed=3, split_seed=None), Points(inputs=1, seed=9, split_seed=3)
+    assert (a.problem()["x_test"] == b.problem()["x_test"]).all()
+
+    class Folds(Points):
+        def read(self) -> Table:
+            table, rows = super().read(), np.arange(40)
+            return Table("folds", table.x, table.y, {}, [Split(rows[k:], rows[:0], rows[:k]) for k in (1, 2, 3)])
+
+    assert [len(Folds(1, seed=k, split="given", fold=None).problem()["y_test"]) for k in range(3)] == [1, 2, 3]
+    with pytest.raises(ConfigError, match="comes with 3 splits"):
+        Folds(1, seed=3, split="given", fold=None).problem()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trial_points_of_a_line_search_are_no_iterates(tmp_path) -> None:
+    class Searched(Line):
+        def configure_optimizers(self):
+            return torch.optim.LBFGS(self.parameters(), lr=0.1, max_iter=4)
+
+    data = Points(inputs=1, seed=0, val_share=0.25)
+    module = Searched(track_every=5)
+
+    class Count(pl.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            data.iteration += 1
+
+    pl.Trainer(
+        max_steps=21, callbacks=[Count()], logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path, limit_val_batches=0, max_epochs=-1,
+    ).fit(module, datamodule=data)  # fmt: skip
+    assert int(module.iterates.seen) == 4  # of iterations 5, 10, 15 and 20
+
+
 def test_digest_is_of_the_data_not_of_the_split() -> None:
     a, b = Points(inputs=1, seed=0, split_seed=0), Points(inputs=1, seed=1, split_seed=1, scale_y="unit")
     assert a.data_digests() == b.data_digests()
