@@ -55,6 +55,7 @@ def test_hydras_own_flags_work() -> None:
     assert not info.stderr
 
 
+@pytest.mark.slow  # `make lint` calls the command itself
 def test_check_all_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--all"]) == 0
     first, _, total = capsys.readouterr().out.split()[:3]
