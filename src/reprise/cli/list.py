@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 USAGE = """
 usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets|sweeps|launchers]
 
@@ -68,4 +70,4 @@ def summary(path: object) -> str:
         return ""
     lines = [x.lstrip("# ") for x in file.read_text(encoding="utf-8").splitlines() if x.startswith("# ")]
     text = next((x for x in lines if not x.startswith("@package")), "")
-    return text.split(". ")[0].rstrip(".")
+    return re.split(r"(?<! al)\. ", text)[0].rstrip(".")
