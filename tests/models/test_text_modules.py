@@ -73,7 +73,7 @@ def train(module: Any, data: Any, steps: int) -> list[float]:
 
 @pytest.mark.parametrize("attention", [DotProduct, MIKAN])
 def test_a_classifier_learns_the_same_from_the_same_seed(attention: Any) -> None:
-    first = train(classifier(attention), sentences(), 160)
+    first = train(classifier(attention), sentences(), 480)
     assert first[:40] == train(classifier(attention), sentences(), 40)
     assert sum(first[-20:]) < 0.9 * sum(first[:20])
     other = train(classifier(attention, seed=1), sentences(), 3)
