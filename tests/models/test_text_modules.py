@@ -75,10 +75,21 @@ def train(module: Any, data: Any, steps: int) -> list[float]:
 def test_a_classifier_learns_the_same_from_the_same_seed(attention: Any) -> None:
     first = train(classifier(attention), sentences(), 160)
     assert first[:40] == train(classifier(attention), sentences(), 40)
-    # what random attention draws in a step outweighs what so few steps learn
     assert attention is MIKAN or sum(first[-20:]) < 0.5 * sum(first[:20])
     other = train(classifier(attention, seed=1), sentences(), 3)
     assert (other == first[:3]) == (attention is DotProduct)  # the seed decides what random attention draws
+
+
+def test_random_attention_learns_where_its_noise_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise that is new in each step outweighs what some hundred steps learn of so few sentences."""
+    monkeypatch.setattr("reprise.models.text_transformer.module.ExampleDraws", lambda *_: _Same())
+    losses = train(classifier(MIKAN), sentences(), 400)
+    assert sum(losses[-40:]) < 0.7 * sum(losses[:40])
+
+
+class _Same:
+    def normal(self, *shape: int) -> torch.Tensor:
+        return fixed_draw(0)((1, *shape))
 
 
 def test_the_penalty_is_divided_by_the_number_of_sentences() -> None:
