@@ -80,16 +80,11 @@ def test_a_classifier_learns_the_same_from_the_same_seed(attention: Any) -> None
     assert (other == first[:3]) == (attention is DotProduct)  # the seed decides what random attention draws
 
 
-def test_random_attention_learns_where_its_noise_stays_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Noise that is new in each step outweighs what some hundred steps learn of so few sentences."""
-    monkeypatch.setattr("reprise.models.text_transformer.module.ExampleDraws", lambda *_: _Same())
-    losses = train(classifier(MIKAN), sentences(), 400)
-    assert sum(losses[-40:]) < 0.7 * sum(losses[:40])
-
-
-class _Same:
-    def normal(self, *shape: int) -> torch.Tensor:
-        return fixed_draw(0)((1, *shape))
+def test_random_attention_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By smaller steps: new noise in each of them makes large ones stray."""
+    monkeypatch.setattr(f"{__name__}.ADAM", functools.partial(torch.optim.Adam, lr=1e-3))
+    losses = train(classifier(MIKAN), sentences(), 480)
+    assert sum(losses[-40:]) < 0.85 * sum(losses[:40])
 
 
 def test_the_penalty_is_divided_by_the_number_of_sentences() -> None:
