@@ -188,6 +188,31 @@ def test_learns_the_wave_and_reports_both_ways(tmp_path) -> None:
     assert np.argmax(shares["learnt"]) == np.argmax(shares["periodogram"]) == 5  # of 40 months, a period of 8
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_the_best_iterate_is_measured_with_its_own_allocation(tmp_path) -> None:
+    module = svss(partial(torch.optim.Adam, lr=0.05), points=12, track_every=1, choose="validation", share=0.5)
+    noted: list[tuple[float, torch.Tensor]] = []
+    add = module.iterates.add
+
+    def note(val: torch.Tensor, test: torch.Tensor) -> None:
+        noted.append((float(val), module.counts.clone()))
+        add(val, test)
+
+    module.iterates.add = note
+    trainer, data = fit(module, tmp_path, 60)
+    best = min(noted, key=lambda pair: pair[0])[1]
+    last = module.counts.clone()
+    assert not torch.equal(best, last)
+    with module.iterates.best():
+        assert torch.equal(module.counts, best)
+    assert torch.equal(module.counts, last)
+    measured = []
+    module.measures = lambda batch: measured.append(module.counts.clone()) or {}
+    trainer.test(module, datamodule=data, verbose=False)
+    assert torch.equal(measured[0], module.iterates.best_counts)
+    assert torch.equal(module.counts, last)
+
+
 def test_variants_differ_in_noise_and_divergence() -> None:
     x, y = wave()
     batch = {"x": x, "y": y}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,9 +9,9 @@ import torch
 from torch import Tensor
 
 from reprise.models.spectral_mixture.mixture import Mixture
+from reprise.models.spectral_mixture.starts import DRAWN, fit_mixture
 
 Prior = Literal["released", "initial"]
-_DRAWN = 500  # frequencies drawn from the periodogram, as released
 _LEAST = 1e-6  # of a prior's mean and deviation, which may be drawn as 0
 
 
@@ -98,13 +97,7 @@ def _fit(
 
     No mean is below half of the lowest frequency: means are positive numbers, and 0 has no logarithm.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
     share = density / density.sum() if density.sum() > 0 else np.full(len(density), 1.0 / len(density))
-    drawn = rng.choice(frequencies, _DRAWN, p=share)
-    fit = GaussianMixture(components, covariance_type="diag", random_state=int(rng.integers(2**31)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct frequencies than components
-        fit.fit(drawn[:, None])
-    return np.maximum(fit.means_[:, 0], 0.5 * frequencies[1]), np.sqrt(fit.covariances_[:, 0])
+    drawn = rng.choice(frequencies, DRAWN, p=share)
+    _, means, deviations = fit_mixture(drawn[:, None], components, rng)
+    return np.maximum(means[:, 0], 0.5 * frequencies[1]), deviations[:, 0]

@@ -9,7 +9,7 @@ import numpy as np
 
 from reprise.config.errors import ConfigError
 
-_DRAWN = 500  # frequencies that are drawn from the periodogram (Jung et al.'s code)
+DRAWN = 500  # frequencies that are drawn from the periodogram (Jung et al.'s code)
 
 
 class Start(NamedTuple):
@@ -70,8 +70,8 @@ def gaussian_starts(x: np.ndarray, y: np.ndarray, components: int, starts: int, 
     nyquist, bin_width = frequency[-1], frequency[1] - frequency[0]
     found = Start(np.empty((starts, components)), *(np.empty((starts, components, 1)) for _ in range(2)))
     for s in range(starts):
-        drawn = rng.choice(frequency, _DRAWN, p=power / power.sum()) + rng.uniform(-0.5, 0.5, _DRAWN) * bin_width
-        share, mean, deviation = _fit_mixture(drawn.clip(0.0, nyquist)[:, None] / nyquist, components, rng)
+        drawn = rng.choice(frequency, DRAWN, p=power / power.sum()) + rng.uniform(-0.5, 0.5, DRAWN) * bin_width
+        share, mean, deviation = fit_mixture(drawn.clip(0.0, nyquist)[:, None] / nyquist, components, rng)
         weight = share * y.var()
         weight[mean[:, 0].argmin()] += y.mean() ** 2
         found.weight[s], found.mean[s], found.deviation[s] = weight, mean * nyquist, deviation * nyquist
@@ -120,7 +120,12 @@ def _scales(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(constant, 1.0, extent), 0.5 / np.where(constant, 1.0, least)
 
 
-def _fit_mixture(points: np.ndarray, components: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def fit_mixture(points: np.ndarray, components: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Weights (Q,), means (Q, P) and deviations (Q, P) of a Gaussian mixture fitted to points (K, P).
+
+    Raises:
+        ConfigError: scikit-learn is missing.
+    """
     try:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.mixture import GaussianMixture

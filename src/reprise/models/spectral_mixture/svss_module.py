@@ -14,6 +14,7 @@ from reprise.metrics.regression import MeanNegativeLogLikelihood, RootMeanSquare
 from reprise.models.regression.module import Choose, Prediction, RegressionModule, inputs_of, targets_of
 from reprise.models.spectral_mixture.allocation import Allocation, Rule
 from reprise.models.spectral_mixture.initial import Prior, starts
+from reprise.models.spectral_mixture.iterates import AllottedIterates
 from reprise.models.spectral_mixture.likelihood import white_noise
 from reprise.models.spectral_mixture.showing import density_curve
 from reprise.models.spectral_mixture.svss import (
@@ -150,6 +151,11 @@ class SVSS(RegressionModule):
         self.register_buffer("noted", torch.tensor(float("nan"), dtype=double))
         self._position = 0  # of the draws of a prediction
         self.track_iterates()
+
+    def track_iterates(self) -> None:
+        """Keep the allocation together with the weights: features are of both."""
+        if self.track_every:
+            self.iterates = AllottedIterates(self.parameters(), self.keep_recent, lambda: self.counts)
 
     @property
     def logs(self) -> Logs:
