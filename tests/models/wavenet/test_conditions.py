@@ -34,7 +34,7 @@ def test_tags_are_a_set() -> None:
 
 def local(**settings) -> LocalCondition:
     torch.manual_seed(0)
-    return LocalCondition(**({"channels": 3, "local_channels": 4, "hop": 6} | settings)).double()
+    return LocalCondition(**({"inputs": 3, "channels": 4, "hop": 6} | settings)).double()
 
 
 def test_repetition_is_a_product_for_each_frame() -> None:

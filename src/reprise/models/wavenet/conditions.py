@@ -78,8 +78,8 @@ class LocalCondition(nn.Module):
         reach: frames on either side that a sample looks at beside its own.
 
     Args:
-        channels: C, features of a frame.
-        local_channels: Y, channels of the network's local condition.
+        inputs: C, features of a frame.
+        channels: Y, channels of the network's local condition.
         hop: samples of a frame.
         upsampling: repeat or transposed.
         factors: of the transposed convolutions; their product is the hop. Empty with `repeat`.
@@ -92,8 +92,8 @@ class LocalCondition(nn.Module):
 
     def __init__(
         self,
+        inputs: int,
         channels: int,
-        local_channels: int,
         hop: int,
         upsampling: Upsampling = "repeat",
         factors: Sequence[int] = (),
@@ -101,7 +101,7 @@ class LocalCondition(nn.Module):
         kernel: int = 3,
     ) -> None:
         super().__init__()
-        for name, value in {"channels": channels, "local_channels": local_channels, "hop": hop}.items():
+        for name, value in {"inputs": inputs, "channels": channels, "hop": hop}.items():
             if value < 1:
                 raise ConfigError(f"the local condition's {name} is {value}. Expected 1 or more.")
         if convolutions < 0 or kernel < 1 or kernel % 2 == 0:
@@ -111,13 +111,14 @@ class LocalCondition(nn.Module):
             )
         _check_upsampling(upsampling, list(factors), hop)
         self.hop = hop
-        self.local_channels = local_channels
-        widths = [channels] + [local_channels] * convolutions
+        self.inputs = inputs
+        self.channels = channels
+        widths = [inputs] + [channels] * convolutions
         self.convolutions = nn.ModuleList(
             nn.Conv1d(before, after, kernel, padding=kernel // 2) for before, after in pairwise(widths)
         )
-        self.product = nn.Linear(widths[-1], local_channels, bias=False)
-        self.stages = nn.ModuleList(_repeating(local_channels, s) for s in factors)
+        self.product = nn.Linear(widths[-1], channels, bias=False)
+        self.stages = nn.ModuleList(_repeating(channels, s) for s in factors)
         ahead = hop - 1  # the last sample of frame 0, and from stage to stage what it looks at
         for factor in reversed(factors):
             ahead = ahead // factor + 1
@@ -129,9 +130,8 @@ class LocalCondition(nn.Module):
         Raises:
             ValueError: the features have another number of channels.
         """
-        expected = self.convolutions[0].in_channels if self.convolutions else self.product.in_features
-        if frames.ndim != 3 or frames.shape[2] != expected:
-            raise ValueError(f"expected features (B, F, {expected}); received {tuple(frames.shape)}")
+        if frames.ndim != 3 or frames.shape[2] != self.inputs:
+            raise ValueError(f"expected features (B, F, {self.inputs}); received {tuple(frames.shape)}")
         x = frames
         for convolution in self.convolutions:
             x = F.relu(convolution(x.transpose(1, 2))).transpose(1, 2)
