@@ -170,19 +170,19 @@ def logged(module: WaveNetRecogniser, split: str, batches: list[dict[str, Any]])
     return found
 
 
-@pytest.mark.parametrize("weight", [1.0, 0.0])
+@pytest.mark.parametrize("weight", [0.3, 0.0])
 def test_a_recogniser_learns_classes_and_sound(weight: float) -> None:
     module = recogniser(next_sample_weight=weight)
     data: Any = module.trainer.datamodule
-    untrained = logged(module, "test", [data.batch([1000, 1001])])
+    untrained = logged(module, "test", [data.batch([1000, 1001, 1002, 1003, 1004])])
     optimizer = module.configure_optimizers()
-    for step in range(120):
+    for step in range(180):
         optimizer.zero_grad()
         module.training_step(data.crops(list(range(8 * step, 8 * step + 8))), step).backward()
         optimizer.step()
     found = logged(module, "test", [data.batch([1000, 1001, 1002, 1003]), data.batch([1004])])
     assert found["test/frame_error_percent"] < 15.0 < 40.0 < untrained["test/frame_error_percent"]
-    assert found["test/word_error_percent"] == 0.0
+    assert found["test/word_error_percent"] <= 20.0 < untrained["test/word_error_percent"]
     names = {"test/frame_error_percent", "test/per_percent", "test/word_error_percent", "test/bits_per_sample"}
     assert set(found) == (names if weight else names - {"test/bits_per_sample"})
     assert set(found) == {name for name in module.metric_versions() if name.startswith("test/")}
