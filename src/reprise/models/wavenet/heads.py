@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import torch
@@ -85,7 +86,7 @@ class Softmax(Head):
 
     def log_prob(self, parameters: Tensor, inputs: Tensor) -> Tensor:
         """Log softmax at the codes; parameters are logits (..., levels)."""
-        flat = F.cross_entropy(parameters.float().flatten(0, -2), inputs.flatten(), reduction="none")
+        flat = F.cross_entropy(parameters.float().reshape(-1, self.levels), inputs.flatten(), reduction="none")
         return -flat.view(inputs.shape)
 
     def draw(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
@@ -121,7 +122,8 @@ class LogisticMixture(Head):
     def inputs(self, audio: Tensor) -> Tensor:
         """The waveform at the nearest level, float32."""
         top = self.levels - 1
-        return (torch.round((audio.clamp(-1.0, 1.0) + 1.0) * (top / 2.0)) * (2.0 / top) - 1.0).float()
+        # in float64, so that a level is the same number wherever it comes from
+        return (torch.round((audio.double().clamp(-1.0, 1.0) + 1.0) * (top / 2.0)) * (2.0 / top) - 1.0).float()
 
     def audio(self, inputs: Tensor) -> Tensor:
         """The waveform itself."""
@@ -138,9 +140,11 @@ class LogisticMixture(Head):
         x = inputs[..., None] - mean
         inverse = torch.exp(-log_scale)
         upper, lower = (x + half) * inverse, (x - half) * inverse
-        mass = torch.sigmoid(upper) - torch.sigmoid(lower)
-        density = x * inverse - log_scale - 2.0 * F.softplus(x * inverse) + torch.log(torch.tensor(2.0 * half))
-        inner = torch.where(mass > 1e-5, torch.log(mass.clamp(min=1e-12)), density)  # a density where mass cancels
+        # log(sigmoid(u) - sigmoid(l)) = log sigmoid(u) + log sigmoid(-l) + log(1 - exp(l - u)), where nothing cancels
+        width = 2.0 * half * inverse
+        narrow = math.log(2.0 * half) - log_scale - width / 2.0  # of log(1 - exp(-width)) to second order
+        wide = torch.log(-torch.expm1(-width.clamp(min=1e-3)))
+        inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.where(width < 1e-3, narrow, wide)
         first = inputs[..., None] < -1.0 + half
         last = inputs[..., None] > 1.0 - half
         log_mass = torch.where(first, F.logsigmoid(upper), torch.where(last, F.logsigmoid(-lower), inner))

@@ -214,6 +214,19 @@ class WaveNetNetwork(nn.Module):
         Raises:
             ValueError: shapes or conditions do not fit.
         """
+        return self.out(F.relu(self.post(F.relu(self.features(previous, h, y, exists)))))  # type: ignore[no-any-return]
+
+    def features(
+        self, previous: Tensor, h: Tensor | None = None, y: Tensor | None = None, exists: Tensor | None = None
+    ) -> Tensor:
+        """What the layers after the stack read: the sum of the skips, or the last layer's. See `forward`.
+
+        Returns:
+            (B, T, S), before any ReLU.
+
+        Raises:
+            ValueError: shapes or conditions do not fit.
+        """
         self._check(previous, h, y)
         total = previous.shape[1] - self.receptive_field + 1
         x = self.first(previous if self.head.classes else previous[..., None])
@@ -229,7 +242,7 @@ class WaveNetNetwork(nn.Module):
             if layer.residual is not None:
                 x = x[:, reach:] + layer.residual(z)  # type: ignore[operator]
         assert kept is not None
-        return self.out(F.relu(self.post(F.relu(kept))))  # type: ignore[no-any-return]
+        return kept
 
     def log_prob(
         self, audio: Tensor, h: Tensor | None = None, y: Tensor | None = None, exists: Tensor | None = None
