@@ -166,7 +166,7 @@ class LinguisticFeatures:
     def of_pitch(self, audio: np.ndarray) -> np.ndarray:
         """Log F0 and voicing of a waveform (F * hop,) at the centres of its frames.
 
-        log F0 runs from 0 at 60 Hz to 1 at 600 Hz. Where the speech has no voice it goes straight from the last
+        log F0 runs from 0 at 60 Hz to 1 at 600 Hz, and is cut there. Where the speech has no voice it goes straight from the last
         value to the next, and is level before the first and after the last; 0 if there is no voice at all.
 
         Returns:
@@ -179,7 +179,7 @@ class LinguisticFeatures:
         level = np.zeros(count)
         if voiced.any():
             scaled = np.log(pitch[voiced] / F0_LOWEST) / math.log(F0_HIGHEST / F0_LOWEST)
-            level = np.interp(np.arange(count), np.flatnonzero(voiced), scaled)
+            level = np.interp(np.arange(count), np.flatnonzero(voiced), np.clip(scaled, 0.0, 1.0))
         return np.stack([level, voiced], axis=1).astype(np.float32)
 
 
