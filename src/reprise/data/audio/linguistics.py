@@ -17,7 +17,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from reprise.config.errors import ConfigError, DataError, UserError
+from reprise.config.errors import ConfigError, UserError
 from reprise.data.audio.phonemes import Phone, Utterance
 from reprise.data.audio.synthesis import SAMPLE_RATE
 from reprise.metrics.pitch import track_pitch
@@ -108,24 +108,34 @@ class LinguisticFeatures:
         return len(self.feature_names())
 
     def of_utterance(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
-        """Bring an utterance to `sample_rate`, cut to whole frames, and compute its features.
+        """Bring an utterance to `sample_rate` and compute its features.
 
         Returns:
-            audio (F * hop,) float32 in [-1, 1] and features (F, channels) float32.
+            audio (T,) float32 in [-1, 1] and features (F, channels) float32, F = ceil(T / hop).
 
         Raises:
-            DataError: shorter than a frame.
             UserError: a package is missing.
         """
         audio = self._resampled(utterance.samples)
-        count = len(audio) // self.hop
-        if count == 0:
-            raise DataError(f"{utterance.text!r} has {len(audio)} samples, less than one frame of {self.hop}.")
-        audio = audio[: count * self.hop]
-        features = self.of_phones(utterance.phones, SAMPLE_RATE, count)
-        if self.f0:
-            features = np.concatenate([features, self.of_pitch(audio)], axis=1)
-        return audio, features
+        padded = np.pad(audio, (0, -len(audio) % self.hop))
+        return audio, self.of_speech(utterance.phones, SAMPLE_RATE, padded)
+
+    def of_speech(self, phones: Sequence[Phone], rate: int, audio: np.ndarray) -> np.ndarray:
+        """Compute all features of speech.
+
+        Args:
+            phones: without gaps, in order.
+            rate: of the samples that the phones' times count, Hz.
+            audio: (F * hop,) at `sample_rate`.
+
+        Returns:
+            (F, channels) float32.
+
+        Raises:
+            UserError: a package is missing.
+        """
+        features = self.of_phones(phones, rate, len(audio) // self.hop)
+        return np.concatenate([features, self.of_pitch(audio)], axis=1) if self.f0 else features
 
     def _resampled(self, samples: np.ndarray) -> np.ndarray:
         audio = samples.astype(np.float32) / np.float32(32768.0)
