@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from multiprocessing import get_context
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_phones_fill_the_clip_in_order(spoken: list[Utterance]) -> None:
         phones = utterance.phones
         assert phones[0].start == 0
         assert phones[-1].end == len(utterance.samples)
-        assert all(a.end == b.start for a, b in zip(phones, phones[1:], strict=False))
+        assert all(a.end == b.start for a, b in pairwise(phones))
         assert all(p.start < p.end or (p.start == p.end and not p.is_pause) for p in phones)
 
 

@@ -176,8 +176,8 @@ class LinguisticFeatures:
     def of_pitch(self, audio: np.ndarray) -> np.ndarray:
         """Log F0 and voicing of a waveform (F * hop,) at the centres of its frames.
 
-        log F0 runs from 0 at 60 Hz to 1 at 600 Hz, and is cut there. Where the speech has no voice it goes straight from the last
-        value to the next, and is level before the first and after the last; 0 if there is no voice at all.
+        log F0 runs from 0 at 60 Hz to 1 at 600 Hz, and is cut there. Where the speech has no voice it goes straight
+        from the last value to the next, and is level before the first and after the last; 0 without any voice.
 
         Returns:
             (F, 2) float32: scaled log F0, and 1 where voiced.
