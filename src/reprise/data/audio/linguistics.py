@@ -17,9 +17,8 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from reprise.config.errors import ConfigError, UserError
-from reprise.data.audio.phonemes import Phone, Utterance
-from reprise.data.audio.synthesis import SAMPLE_RATE
+from reprise.config.errors import ConfigError
+from reprise.data.audio.phonemes import Phone
 from reprise.metrics.pitch import track_pitch
 
 FRAMES_A_SECOND = 200
@@ -107,19 +106,6 @@ class LinguisticFeatures:
         """Number of features."""
         return len(self.feature_names())
 
-    def of_utterance(self, utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
-        """Bring an utterance to `sample_rate` and compute its features.
-
-        Returns:
-            audio (T,) float32 in [-1, 1] and features (F, channels) float32, F = ceil(T / hop).
-
-        Raises:
-            UserError: a package is missing.
-        """
-        audio = self._resampled(utterance.samples)
-        padded = np.pad(audio, (0, -len(audio) % self.hop))
-        return audio, self.of_speech(utterance.phones, SAMPLE_RATE, padded)
-
     def of_speech(self, phones: Sequence[Phone], rate: int, audio: np.ndarray) -> np.ndarray:
         """Compute all features of speech.
 
@@ -136,16 +122,6 @@ class LinguisticFeatures:
         """
         features = self.of_phones(phones, rate, len(audio) // self.hop)
         return np.concatenate([features, self.of_pitch(audio)], axis=1) if self.f0 else features
-
-    def _resampled(self, samples: np.ndarray) -> np.ndarray:
-        audio = samples.astype(np.float32) / np.float32(32768.0)
-        if self.sample_rate != SAMPLE_RATE:
-            try:
-                import soxr
-            except ImportError:
-                raise UserError("Converting sample rates needs soxr: pip install 'reprise[audio]'") from None
-            audio = soxr.resample(audio, SAMPLE_RATE, self.sample_rate, quality="VHQ")
-        return np.asarray(np.clip(audio, -1.0, 1.0), dtype=np.float32)
 
     def of_phones(self, phones: Sequence[Phone], rate: int, count: int) -> np.ndarray:
         """Compute the features of the phones, F0 left out, at the centres of the first `count` frames of 5 ms.

@@ -1,23 +1,23 @@
-"""Spoken sentences with their linguistic features, made once and kept as two memory-mapped arrays."""
+"""Sentences that espeak-ng speaks, as recordings whose phones and their times are known."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
-from collections.abc import Sequence
+import wave
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from reprise.config.errors import DataError
-from reprise.data.audio.linguistics import EN_US, LinguisticFeatures
-from reprise.data.audio.phonemes import speak
-from reprise.data.audio.synthesis import PITCH, VOICE, WORDS_PER_MINUTE
-from reprise.data.cache import build_once, remember
+from reprise.config.errors import ConfigError, DataError
+from reprise.data.audio.linguistics import EN_US
+from reprise.data.audio.phonemes import Phone, Utterance, speak
+from reprise.data.audio.recordings import Recording, Recordings
+from reprise.data.audio.synthesis import PITCH, SAMPLE_RATE, VOICE, WORDS_PER_MINUTE, sentences
+from reprise.data.cache import build_once
 
 log = logging.getLogger(__name__)
 _FORMAT = 1
@@ -41,109 +41,85 @@ def read_sentences(path: Path) -> list[str]:
     return found
 
 
-def _recipe(texts: Sequence[str], voice: str) -> list[str | int]:
-    """All that the sound depends on. Another version of the library may speak otherwise."""
-    try:
-        version = metadata.version("espeakng-loader")
-    except metadata.PackageNotFoundError:
-        version = "none"
-    words = hashlib.sha256("\n".join(texts).encode()).hexdigest()
-    return [_FORMAT, version, voice, WORDS_PER_MINUTE, PITCH, words]
+def wav_bytes(utterance: Utterance) -> bytes:
+    """The sound of an utterance as a wav file."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE)
+        file.writeframes(utterance.samples.astype("<i2").tobytes())
+    return buffer.getvalue()
 
 
-def phones_of_voice(texts: Sequence[str], voice: str, cache: Path) -> tuple[str, ...]:
-    """The phones that are told apart: the fixed inventory of en-us, of any other voice what it says of the texts."""
-    if voice.partition("+")[0] == VOICE:  # a variant such as en-us+f3 has the same phones
-        return EN_US
-
-    def find() -> str:
-        parts = (texts[i : i + _PORTION] for i in range(0, len(texts), _PORTION))
-        return " ".join(sorted({p.symbol for part in parts for u in speak(part, voice) for p in u.phones} | {"_"}))
-
-    key = hashlib.sha256(json.dumps(_recipe(texts, voice)).encode()).hexdigest()[:16]
-    return tuple(remember(cache / "spoken" / f"phones-{key}.json", find).split())
+def phones_of_recording(recording: Recording) -> tuple[Phone, ...]:
+    """The phones of a recording of `SpokenSentences`; their times count its samples."""
+    rows = json.loads(recording.path.with_suffix(".json").read_text(encoding="utf-8"))
+    return tuple(Phone(*row) for row in rows)
 
 
-class Spoken:
-    """Spoken sentences and their features.
+class SpokenSentences(Recordings):
+    """Sentences spoken on this machine at first use: 0000.wav, ... at 22,050 Hz, with segments that are phones.
 
-    Attributes:
-        texts: the sentences.
-        samples: (clips,) length of each.
-        digest: SHA-256 over sentences and samples.
-        hop: samples of a frame.
+    Args:
+        texts: path of a file with a sentence a line; None for the sentences of this project (5.6 minutes).
+        voice: one of espeak-ng's. Other languages need texts of their own.
+        phone_classes: whether the phones are classes of frames, for recognition.
     """
 
-    def __init__(self, folder: Path) -> None:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        self.texts: list[str] = index["texts"]
-        self.samples = np.asarray(index["samples"], dtype=np.int64)
-        self.digest: str = index["digest"]
-        self.hop: int = index["hop"]
-        self._first_samples = np.concatenate([[0], np.cumsum(self.samples)])
-        self._first_frames = np.concatenate([[0], np.cumsum(-(-self.samples // self.hop))])
-        self._waves = np.memmap(folder / "waves.bin", dtype=np.float32, mode="r")
-        self._local = np.memmap(folder / "local.bin", dtype=np.float32, mode="r").reshape(-1, index["channels"])
+    def __init__(self, texts: str | None = None, voice: str = VOICE, phone_classes: bool = False) -> None:
+        self.texts = None if texts is None else Path(texts).expanduser()
+        self.voice = voice
+        self.phone_classes = phone_classes
 
-    def __len__(self) -> int:
-        return len(self.texts)
+    def find(self, root: Path | None, cache: Path) -> list[Recording]:
+        """Speak the sentences where the cache has them not, and list them."""
+        if root is not None:
+            raise ConfigError(
+                f"data.root={root} is not read by synthetic speech, which is made on this machine. "
+                "Use data.text=PATH for sentences of your own."
+            )
+        folder = self.make(cache)
+        if self.phone_classes:
+            self.frame_names = self.phones(cache)
+        listed = [Recording(path.stem, path) for path in sorted(folder.glob("*.wav"))]
+        return [Recording(r.id, r.path, segments=_segments(phones_of_recording(r))) for r in listed]
 
-    def frames(self, clip: int) -> int:
-        """Frames of a clip, the last of which may lack samples."""
-        return -(-int(self.samples[clip]) // self.hop)
+    def phones(self, cache: Path) -> tuple[str, ...]:
+        """The phones that are told apart: the fixed inventory of en-us, of other voices all they say of the texts."""
+        if self.voice.partition("+")[0] == VOICE:  # a variant such as en-us+f3 has the same phones
+            return EN_US
+        return tuple(json.loads((self.make(cache) / "phones.txt").read_text(encoding="utf-8")))
 
-    def audio(self, clip: int, start: int, count: int) -> tuple[Tensor, Tensor]:
-        """Samples [start, start + count) of a clip, 0 where it has none, and which of them it has: (count,) each."""
-        first, length = int(self._first_samples[clip]), int(self.samples[clip])
-        audio, exists = torch.zeros(count), torch.zeros(count, dtype=torch.bool)
-        low, high = max(start, 0), min(start + count, length)
-        if high > low:
-            audio[low - start : high - start] = torch.from_numpy(self._waves[first + low : first + high].copy())
-            exists[low - start : high - start] = True
-        return audio, exists
+    def make(self, cache: Path) -> Path:
+        """Return the folder of the speech, made where it is missing."""
+        texts = sentences() if self.texts is None else read_sentences(self.texts)
+        try:
+            version = metadata.version("espeakng-loader")  # another one may speak otherwise
+        except metadata.PackageNotFoundError:
+            version = "none"
+        recipe = json.dumps([_FORMAT, version, self.voice, WORDS_PER_MINUTE, PITCH, texts])
+        folder = cache / f"spoken-sentences-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+        return build_once(folder, lambda made: self._build(texts, made))
 
-    def local(self, clip: int, start: int, count: int) -> Tensor:
-        """Frames [start, start + count) of a clip, (count, channels), 0 where it has none."""
-        first, length = int(self._first_frames[clip]), self.frames(clip)
-        local = torch.zeros(count, self._local.shape[1])
-        low, high = max(start, 0), min(start + count, length)
-        if high > low:
-            local[low - start : high - start] = torch.from_numpy(self._local[first + low : first + high].copy())
-        return local
+    def _build(self, texts: Sequence[str], folder: Path) -> None:
+        log.info("speaking %d sentences, once", len(texts))
+        said = {"_"}
+        rows = []
+        for i, utterance in enumerate(self._speak_all(texts)):
+            name = f"{i:04d}"
+            (folder / f"{name}.wav").write_bytes(wav_bytes(utterance))
+            (folder / f"{name}.json").write_text(json.dumps([astuple(p) for p in utterance.phones]), encoding="utf-8")
+            said |= {phone.symbol for phone in utterance.phones}
+            rows.append(f"{name}|{utterance.text}\n")
+        (folder / "metadata.csv").write_text("".join(rows), encoding="utf-8")
+        (folder / "phones.txt").write_text(json.dumps(sorted(said)), encoding="utf-8")
 
-
-def load_spoken(texts: Sequence[str], voice: str, features: LinguisticFeatures, cache: Path) -> Spoken:
-    """Open the cached speech of these sentences, making it first where it is missing.
-
-    Raises:
-        UserError: espeak-ng or a package is missing.
-        DataError: a sentence of which nothing can be said.
-    """
-    key = json.dumps([*_recipe(texts, voice), features.sample_rate, features.feature_names()])
-    folder = cache / "spoken" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    return Spoken(build_once(folder, lambda made: _build(texts, voice, features, made)))
-
-
-def _build(texts: Sequence[str], voice: str, features: LinguisticFeatures, folder: Path) -> None:
-    log.info("speaking %d sentences and computing their linguistic features, once", len(texts))
-    samples: list[int] = []
-    digest, unknown = hashlib.sha256(), set()
-    with (folder / "waves.bin").open("wb") as waves, (folder / "local.bin").open("wb") as local:
+    def _speak_all(self, texts: Sequence[str]) -> Iterator[Utterance]:
         for i in range(0, len(texts), _PORTION):
-            for utterance in speak(texts[i : i + _PORTION], voice):
-                audio, frames = features.of_utterance(utterance)
-                digest.update(utterance.text.encode() + b"\0" + utterance.samples.astype("<i2").tobytes())
-                waves.write(audio.tobytes())
-                local.write(frames.tobytes())
-                samples.append(len(audio))
-                unknown |= {p.symbol for p in utterance.phones} - set(features.phones)
-    if unknown:
-        log.warning("phones that are not told apart from one another: %s", ", ".join(sorted(unknown)))
-    index = {
-        "texts": list(texts),
-        "samples": samples,
-        "digest": digest.hexdigest(),
-        "hop": features.hop,
-        "channels": features.channels,
-    }
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+            yield from speak(texts[i : i + _PORTION], self.voice)
+
+
+def _segments(phones: Sequence[Phone]) -> tuple[tuple[float, float, str], ...]:
+    """Phones as segments in seconds; those without a duration are none."""
+    return tuple((p.start / SAMPLE_RATE, p.end / SAMPLE_RATE, p.symbol) for p in phones if p.end > p.start)
