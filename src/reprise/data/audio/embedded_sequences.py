@@ -42,7 +42,7 @@ class SyntheticDigits(Recordings):
         ConfigError: a number is out of range.
     """
 
-    def __init__(self, voices: int = 6, takes: int = 8, test_takes: int = 1) -> None:
+    def __init__(self, voices: int = 6, takes: int = 5, test_takes: int = 1) -> None:
         if not 1 <= voices <= len(VOICES):
             raise ConfigError(f"data.recordings.voices is {voices}. Expected 1 to {len(VOICES)}.")
         if not 2 <= takes <= 40:

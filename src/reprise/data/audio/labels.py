@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError, suggest
+from reprise.data.audio.recordings import Recording
 
 UNKNOWN = -1
 TAG = "tag"
@@ -18,6 +19,21 @@ def sorted_names(names: Iterable[str]) -> list[str]:
     """Names without doubles, in order; numbers are sorted as numbers where all are."""
     found = sorted(set(names))
     return sorted(found, key=int) if all(name.isdecimal() for name in found) else found
+
+
+def name_labels(recordings: Sequence[Recording], kinds: Sequence[str]) -> dict[str, list[str]]:
+    """Names of each kind of label that recordings have, sorted.
+
+    Raises:
+        ConfigError: no recording has a kind.
+    """
+    found = {kind: sorted_names(r.labels[kind] for r in recordings if kind in r.labels) for kind in kinds}
+    for kind, names in found.items():
+        if not names:
+            known = sorted({k for r in recordings for k in r.labels})
+            fix = f"Expected some of {', '.join(known)}." if known else "These recordings have no labels."
+            raise ConfigError(f"data.labels names {kind!r}, which no recording has. {fix}")
+    return found
 
 
 def label_row(labels: Mapping[str, str], label_names: Mapping[str, Sequence[str]]) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reprise.config.errors import ConfigError, DataError, suggest
@@ -134,7 +134,7 @@ def read_tags(path: Path) -> Mapping[str, frozenset[str]]:
     return found
 
 
-def _add(found: dict[str, frozenset[str]], file: str, tags: object, path: Path) -> None:
+def _add(found: dict[str, frozenset[str]], file: str, tags: Iterable[str], path: Path) -> None:
     if file in found:
         raise DataError(f"{path} lists {file} twice. Remove a line.")
-    found[file] = frozenset(tags)  # type: ignore[call-overload]
+    found[file] = frozenset(tags)

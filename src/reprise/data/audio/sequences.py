@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,15 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.files import MEL, input_files, read_mel
-from reprise.data.audio.labels import TAG, UNKNOWN, sorted_names
+from reprise.data.audio.labels import TAG, UNKNOWN, name_labels, sorted_names
 from reprise.data.audio.recordings import Recording, Recordings
 from reprise.data.audio.sequence_sets import ClipSet, CropSet, Shape, collate_sequences
 from reprise.data.audio.sounds import SoundSettings, read_sound
-from reprise.data.audio.splits import HeldOut, divide, keep_only, leave_out
+from reprise.data.audio.splits import HeldOut, divide, keep_only, leave_out, warn_of_doubles
 from reprise.data.audio.waves import LocalFeatures, MelFeatures, Waves, load_waves
 from reprise.data.module import StreamDataModule
 from reprise.nn.spectrogram import LogMel
 from reprise.samples.audio import write_audio
-
-log = logging.getLogger(__name__)
 
 
 class SequenceDataModule(StreamDataModule):
@@ -94,8 +92,8 @@ class SequenceDataModule(StreamDataModule):
         val_clips: int | list[str] | None = None,
         test_clips: int | list[str] | None = None,
         split_seed: int = 0,
-        only: dict[str, list[str]] | None = None,
-        evaluate_only: dict[str, list[str]] | None = None,
+        only: dict[str, list[str | int]] | None = None,
+        evaluate_only: dict[str, list[str | int]] | None = None,
         skip: list[str] | None = None,
         max_seconds: float | None = None,
         resample: bool = False,
@@ -120,8 +118,8 @@ class SequenceDataModule(StreamDataModule):
         self.crops_per_clip = crops_per_clip
         self.held_out_clips: dict[str, HeldOut] = {"val": val_clips, "test": test_clips}
         self.split_seed = split_seed
-        self.only = {kind: list(names) for kind, names in (only or {}).items()}
-        self.evaluate_only = {kind: list(names) for kind, names in (evaluate_only or {}).items()}
+        self.only = {kind: [str(n) for n in names] for kind, names in (only or {}).items()}
+        self.evaluate_only = {kind: [str(n) for n in names] for kind, names in (evaluate_only or {}).items()}
         self.skip = list(skip or [])
         self.max_seconds = max_seconds
         self._check()
@@ -186,17 +184,10 @@ class SequenceDataModule(StreamDataModule):
         if self.evaluate_only:
             for split in ("val", "test"):
                 self.splits[split] = self._evaluated(split)
-        self._warn_of_doubles(self._waves)
+        warn_of_doubles(self._waves.ids, self._waves.wave_digests, self.splits)
 
     def _names(self, everything: list[Recording]) -> dict[str, list[str]]:
-        found = {kind: sorted_names(r.labels[kind] for r in everything if kind in r.labels) for kind in self.labels}
-        for kind, names in found.items():
-            if not names:
-                known = sorted({k for r in everything for k in r.labels})
-                raise ConfigError(
-                    f"data.labels names {kind!r}, which no recording has. "
-                    + (f"Expected some of {', '.join(known)}." if known else "These recordings have no labels.")
-                )
+        found = name_labels(everything, self.labels)
         return found | ({TAG: list(self.recordings.tag_names)} if self.recordings.tag_names else {})
 
     def _frame_names(self, everything: list[Recording]) -> list[str]:
@@ -214,18 +205,6 @@ class SequenceDataModule(StreamDataModule):
         if not kept:
             raise DataError(f"data.evaluate_only leaves no {split} clip. Ask for fewer labels at once.")
         return [clips[r.id] for r in kept]
-
-    def _warn_of_doubles(self, waves: Waves) -> None:
-        trained = {waves.wave_digests[i]: i for i in self.splits["train"]}
-        for split in ("val", "test"):
-            doubles = [i for i in self.splits[split] if waves.wave_digests[i] in trained]
-            if doubles:
-                other = trained[waves.wave_digests[doubles[0]]]
-                log.warning(
-                    "%d %s clips are trained on too under another name, the first being %s as %s; data.skip leaves "
-                    "recordings out",
-                    *(len(doubles), split, waves.ids[doubles[0]], waves.ids[other]),
-                )
 
     def _shape(self) -> Shape:
         return Shape(self.crop, self.context, self.grid, self.sample_rate, self.label_names, self.frame_names)
@@ -251,8 +230,7 @@ class SequenceDataModule(StreamDataModule):
         """A recording whose one segment is all of it, where its label is the class of its frames."""
         if self.frame_label is None or self.frame_label not in recording.labels:
             return recording
-        whole = (0.0, math.inf, recording.labels[self.frame_label])
-        return Recording(recording.id, recording.path, labels=recording.labels, tags=recording.tags, segments=(whole,))
+        return replace(recording, segments=((0.0, math.inf, recording.labels[self.frame_label]),))
 
     def eval_collate(self) -> Callable[[list[Any]], Any]:
         """Lists of what differs in length; labels, tags and positions stacked."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import re
 import tarfile
 import zlib
 from dataclasses import asdict, dataclass
@@ -114,10 +116,28 @@ def _decode(source: Path | bytes, place: str) -> tuple[np.ndarray, int, bool]:
     except (soundfile.SoundFileError, OSError) as error:
         raise DataError(f"{place} cannot be read as sound: {error}.{_why(source)}") from None
     if len(audio) == 0:
-        raise DataError(f"{place} holds no samples. Restore it, or leave it out with data.skip=[ID].")
-    if len(audio) < promised and pcm16:
-        raise DataError(f"{place} is truncated: {len(audio)} of {promised} samples are there. Fetch it again.")
+        raise DataError(f"{place} holds no samples. Restore it.")
+    if missing := max(missing_bytes(source), 2 * (promised - len(audio)) if pcm16 else 0):
+        raise DataError(f"{place} is truncated: {missing} bytes or more are missing. Fetch it again.")
     return audio, rate, pcm16
+
+
+def missing_bytes(source: Path | bytes) -> int:
+    """Bytes that a RIFF or NIST file says it has and has not, since its reader takes what is there."""
+    if isinstance(source, bytes):
+        head, size = source[:1024], len(source)
+    else:
+        with source.open("rb") as file:
+            head, size = file.read(1024), source.stat().st_size
+    promised = 0
+    if head.startswith(b"RIFF"):
+        promised = 8 + int.from_bytes(head[4:8], "little")
+        promised = 0 if promised > 0xFFFFFFFF else promised  # written by a program that did not know the length
+    elif head.startswith(b"NIST_1A"):
+        fields = dict(re.findall(rb"(sample_count|sample_n_bytes|channel_count) -i (\d+)", head))
+        if len(fields) == 3:
+            promised = int(head[8:16]) + math.prod(map(int, fields.values()))
+    return max(0, promised - size)
 
 
 def _why(source: Path | bytes) -> str:
@@ -127,10 +147,10 @@ def _why(source: Path | bytes) -> str:
     except OSError:
         return ""
     if not head:
-        return " The file is empty. Restore it, or leave it out with data.skip=[ID]."
+        return " The file is empty. Restore it."
     if head.startswith(b"NIST_1A") and b"shorten" in head:
         return " It is compressed with shorten: decompress it first, e.g. with sph2pipe -f wav."
-    return " Is it truncated? Restore it, or leave it out with data.skip=[ID]."
+    return " Is it truncated? Fetch it again."
 
 
 def _resample(wave: np.ndarray, rate: int, place: str, settings: SoundSettings) -> np.ndarray:
@@ -145,7 +165,7 @@ def _resample(wave: np.ndarray, rate: int, place: str, settings: SoundSettings) 
         raise UserError("Converting sample rates needs soxr: pip install 'reprise[audio]'") from None
     converted = np.asarray(soxr.resample(wave, rate, settings.sample_rate, quality="VHQ"), dtype=np.float32)
     if len(converted) == 0:
-        raise DataError(f"{place} is shorter than a sample at {settings.sample_rate} Hz. Leave it out: data.skip=[ID].")
+        raise DataError(f"{place} is shorter than a sample at {settings.sample_rate} Hz.")
     return converted
 
 

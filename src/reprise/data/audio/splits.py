@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from reprise.config.errors import ConfigError, DataError, suggest
 from reprise.data.audio.recordings import Recording
+
+log = logging.getLogger(__name__)
 
 HeldOut = int | list[str] | None
 
@@ -99,3 +102,23 @@ def _index(name: str, at: Mapping[str, int], key: str) -> int:
     if name not in at:
         raise ConfigError(f"{key} names {name!r}, which is no recording. {suggest(name, at)}")
     return at[name]
+
+
+def warn_of_doubles(ids: Sequence[str], digests: Sequence[str], splits: Mapping[str, Sequence[int]]) -> None:
+    """Say which held-out clips have the samples of a training clip.
+
+    Args:
+        ids: of the recordings.
+        digests: of their waveforms.
+        splits: train, val and test to indices of recordings.
+    """
+    trained = {digests[i]: i for i in splits["train"]}
+    for split in ("val", "test"):
+        doubles = [i for i in splits[split] if digests[i] in trained]
+        if doubles:
+            other = trained[digests[doubles[0]]]
+            log.warning(
+                "%d %s clips are trained on too under another name, the first being %s as %s; data.skip leaves "
+                "recordings out",
+                *(len(doubles), split, ids[doubles[0]], ids[other]),
+            )

@@ -13,6 +13,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,9 +197,14 @@ def _read_all(recordings: Sequence[Recording], settings: SoundSettings) -> Itera
         for i in range(0, len(recordings), _PORTION):
             portion = recordings[i : i + _PORTION]
             sources = [archives.source(r) for r in portion]
-            places = [r.place for r in portion]
-            sounds = pool.map(lambda source, place: read_sound(source, place, settings), sources, places)
-            yield from zip(portion, sounds, strict=True)
+            yield from zip(portion, pool.map(partial(_read, settings), sources, portion), strict=True)
+
+
+def _read(settings: SoundSettings, source: Path | bytes, recording: Recording) -> Sound:
+    try:
+        return read_sound(source, recording.place, settings)
+    except DataError as error:
+        raise DataError(f"{error} Or leave the recording out: data.skip=[{recording.id}].") from None
 
 
 def _build(
