@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
@@ -9,19 +10,23 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import Mean
 from reprise.metrics.sequence_likelihood import BitsPerSample, NatsPerSample
 from reprise.metrics.vocoder import vocoder_metrics
-from reprise.models.wavenet.conditions import LocalCondition, one_hot
-from reprise.models.wavenet.generate import Engine, generate
-from reprise.models.wavenet.labels import chosen_labels, fitting_labels
+from reprise.models.wavenet.conditioned import ConditionedWaveNet
+from reprise.models.wavenet.conditions import LocalCondition
+from reprise.models.wavenet.context import ContextStack
+from reprise.models.wavenet.generate import Engine
+from reprise.models.wavenet.labels import TAG, chosen_labels, chosen_tags, fitting_labels
 from reprise.models.wavenet.network import WaveNetNetwork
+from reprise.nn.randomness import example_rng
 from reprise.samples.audio import AudioSample
+from reprise.samples.base import Sample
+from reprise.samples.sounds import SoundSample
 
-_PIECE = 16384  # samples of a held-out clip that are measured at once, which bounds the memory
+_LIKELIHOODS = {"bits_per_sample": BitsPerSample, "nats_per_sample": NatsPerSample}
 
 
 class WaveNet(pl.LightningModule):
@@ -31,14 +36,16 @@ class WaveNet(pl.LightningModule):
         network: gives p(x_t | past, conditions).
         optimizer: optimiser class with its settings, waiting for parameters.
         seed: decides what is drawn.
-        labels: names of the classes of each kind that audio is conditioned on, e.g. speaker; None for none. One-hot
-            vectors of all kinds together are the global condition, so that network.global_channels is their number.
-        local: makes the local condition of frames of features; None for none.
+        labels: names of the classes of each kind that audio is conditioned on, e.g. speaker; null for none. One-hot
+            vectors of all kinds together are the global condition, whose length is network.global_channels.
+        local: makes local conditions of frames of features; null for none.
+        context: a stack over a longer past, further local conditions; null for none. The channels of both together are
+            network.local_channels.
         lr_schedule: learning-rate schedule waiting for the optimiser, stepped once an iteration.
-        vocode: held-out clips that are also drawn given their local features when a run is evaluated, and measured as
-            a vocoder's; 0 for none, null for all.
-        samples: clips drawn to listen to when a run is evaluated.
-        sample_seconds: their length, where no clip gives it.
+        vocode: held-out clips that are drawn given their features when a run is evaluated, and measured as a
+            vocoder's; null for all. Needs `local`.
+        samples: clips drawn to listen to when a run is evaluated, where there are no features.
+        sample_seconds: their length.
         temperature: of drawing; 1 is the model's own distribution.
 
     Raises:
@@ -52,6 +59,7 @@ class WaveNet(pl.LightningModule):
         seed: int,
         labels: dict[str, list[str]] | None = None,
         local: LocalCondition | None = None,
+        context: ContextStack | None = None,
         lr_schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
         vocode: int | None = 0,
         samples: int = 4,
@@ -59,73 +67,71 @@ class WaveNet(pl.LightningModule):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        self.labels = {kind: [str(name) for name in names] for kind, names in (labels or {}).items()}
-        self.counts = [len(names) for names in self.labels.values()]
-        if sum(self.counts) != network.global_channels:
-            raise ConfigError(
-                f"model.labels has {sum(self.counts)} names in all, and model.network.global_channels is "
-                f"{network.global_channels}. Expected equal numbers."
-            )
-        if (local.channels if local else 0) != network.local_channels:
-            raise ConfigError(
-                f"model.local gives {local.channels if local else 0} channels, and model.network.local_channels is "
-                f"{network.local_channels}. Expected equal numbers."
-            )
         if samples < 0 or (vocode or 0) < 0 or sample_seconds <= 0.0 or temperature <= 0.0:
             raise ConfigError(
                 f"model.samples={samples}, vocode={vocode}, sample_seconds={sample_seconds}, temperature={temperature}."
-                " Expected 0 or more, and above 0."
+                " Expected 0 or more of the first two, and above 0 of the others."
             )
         if vocode != 0 and local is None:
-            raise ConfigError(f"model.vocode={vocode} draws clips from their local features. Expected model.local.")
-        self.network = network
+            raise ConfigError(f"model.vocode={vocode} draws clips given their features. Expected model.local, or 0.")
+        self.labels = {kind: [str(name) for name in names] for kind, names in (labels or {}).items()}
+        self.model = ConditionedWaveNet(network, self.labels, local, context)
         self.optimizer = optimizer
         self.seed = seed
-        self.local = local
         self.lr_schedule = lr_schedule
         self.vocode = vocode
         self.sample_count = samples
         self.sample_seconds = sample_seconds
         self.temperature = temperature
-        self.sample_rate = 0
+        self.sample_rate: Tensor
+        self.register_buffer("sample_rate", torch.zeros((), dtype=torch.long))  # of the data, kept for generation
+        self.past = 0  # samples of context that the data give
         self.likelihood = nn.ModuleDict(
             {f"{split}_{name}": metric() for split in ("val", "test") for name, metric in _LIKELIHOODS.items()}
         )
         self.vocoder: Any = None
         self.rtf = Mean()
-        self.samples: list[AudioSample] = []
+        self.samples: list[Sample] = []
 
     def setup(self, stage: str) -> None:
-        """Ask the data for the context that the network looks back on, and compare what both call classes."""
+        """Ask the data for as much past as the network sees, and compare what both call the classes."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        data.need_context(self.network.receptive_field)
+        data.need_context(self.model.receptive_field)
         fitting_labels(self.labels, data.label_names)
-        if self.local is not None and (self.local.hop, self.local.inputs) != (data.hop, data.local_channels):
+        local, context = self.model.local, self.model.context
+        if local is not None and (local.inputs, local.hop) != (data.local_channels, data.hop):
             raise ConfigError(
-                f"model.local takes frames of {self.local.inputs} numbers every {self.local.hop} samples; the data "
-                f"give {data.local_channels} every {data.hop}. Set model.local.inputs and model.local.hop."
+                f"model.local takes {local.inputs} features every {local.hop} samples, the data have "
+                f"{data.local_channels} every {data.hop}. Set model.local.inputs and model.local.hop to these."
             )
-        self.sample_rate = int(data.sample_rate)
+        if context is not None and math.lcm(data.grid, data.hop) % context.pool:
+            raise ConfigError(
+                f"crops start at multiples of {math.lcm(data.grid, data.hop)} samples, and frames of the context stack "
+                f"are {context.pool} samples. Set data.grid={context.pool}."
+            )
+        self.past = int(data.context)
+        self.sample_rate.fill_(int(data.sample_rate))
         if self.vocode != 0 and self.vocoder is None:
-            self.vocoder = vocoder_metrics(self.sample_rate)
+            self.vocoder = vocoder_metrics(int(data.sample_rate))
 
     def forward(self, batch: dict[str, Any]) -> Tensor:
-        """Log probability (B, crop) in nats of the samples of crops that come after their context."""
-        y = self.local(batch["local"]) if self.local is not None else None
-        extra = batch["context"] - self.network.receptive_field
-        parts = (batch["audio"], y, batch["exists"])
-        audio, y, exists = (None if part is None else part[:, extra:] for part in parts)
-        return self.network.log_prob(audio, self._global(batch["labels"]), y, exists)
+        """Log probability (B, crop) in nats of the samples of crops behind their context."""
+        extra = self.past - self.model.receptive_field
+        y = None if self.model.local is None else self.model.local(batch["local"])[:, extra:]
+        audio, exists = batch["audio"][:, extra:], batch["exists"][:, extra:]
+        return self.model.log_prob(audio, exists, batch["labels"], batch.get("tags"), y, -self.model.receptive_field)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Mean of -log p over samples with full context, in nats."""
-        return -self(batch | {"context": self._context()}).mean()
+        """Mean of -log p over those samples of the crops that exist, all with full context, in nats."""
+        exists = batch["exists"][:, self.past :]
+        return -(self(batch) * exists).sum() / exists.sum().clamp(min=1)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Likelihood of whole held-out clips."""
         self._measure(batch, "val")
         for name in _LIKELIHOODS:
-            self.log(f"val/{name}", self.likelihood[f"val_{name}"], batch_size=len(batch["audio"]))
+            metric: Any = self.likelihood[f"val_{name}"]
+            self.log(f"val/{name}", metric, batch_size=len(batch["audio"]))
 
     def on_test_epoch_start(self) -> None:
         """Forget what was drawn before."""
@@ -134,24 +140,24 @@ class WaveNet(pl.LightningModule):
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Likelihood of whole held-out clips, and where asked for their sound given their features."""
         self._measure(batch, "test")
-        for i, position in enumerate(batch["position"].tolist()):
-            if self.vocode is None or position < self.vocode:
-                self._vocode(batch, i)
+        chosen = [i for i, p in enumerate(batch["position"].tolist()) if self.vocode is None or p < self.vocode]
+        if chosen:
+            self._vocode(batch, chosen)
 
     def on_test_epoch_end(self) -> None:
-        """Log `test/bits_per_sample`, `test/nats_per_sample`, what a vocoder is measured by, and draw clips."""
+        """Log likelihoods, the receptive field and what a vocoder is measured by, and draw clips to listen to."""
         for name in _LIKELIHOODS:
             metric: Any = self.likelihood[f"test_{name}"]
             self.log(f"test/{name}", metric.compute().float())
             metric.reset()
-        self.log("test/receptive_field", float(self.network.receptive_field))
+        self.log("test/receptive_field", float(self.model.receptive_field))
         if self.vocoder is not None:
             for name, value in self.vocoder.compute().items():
                 self.log(f"test/vocoded/{name}", value.float(), sync_dist=False)
             self.log("test/vocoded/rtf", self.rtf.compute().float())
             self.vocoder.reset()
             self.rtf.reset()
-        elif self.sample_count:
+        elif self.sample_count and self.model.local is None:
             self.samples = self._drawn()
 
     def metric_versions(self) -> dict[str, int]:
@@ -172,33 +178,9 @@ class WaveNet(pl.LightningModule):
             "lr_scheduler": {"scheduler": self.lr_schedule(optimizer), "interval": "step"},
         }
 
-    @torch.no_grad()
-    def clip_log_prob(self, audio: Tensor, labels: Tensor, frames: Tensor | None) -> Tensor:
-        """Log probability of each sample of a whole clip, silence before it, in nats.
-
-        Args:
-            audio: (T,) in [-1, 1].
-            labels: (K,), -1 where unknown.
-            frames: local features (F, C), F * hop at least T; None where there is no local condition.
-
-        Returns:
-            (T,).
-        """
-        reach, length = self.network.receptive_field, len(audio)
-        padded = F.pad(audio, (reach, 0)).to(self.device)[None]
-        exists = torch.arange(reach + length, device=self.device)[None] >= reach
-        h, y = self._global(labels[None]), self._local_of_clip(frames, length)
-        found = []
-        for start in range(0, length, _PIECE):
-            part = slice(start, min(start + _PIECE, length) + reach)
-            found.append(
-                self.network.log_prob(padded[:, part], h, None if y is None else y[:, part], exists[:, part])[0]
-            )
-        return torch.cat(found)
-
     def inputs_for(self, **_: Any) -> Literal["examples", "none"]:
-        """What has to be given to `generate`: nothing, or the features of test clips where no file gives them."""
-        return "none" if self.local is None else "examples"
+        """What has to be given to `generate`: nothing, or features of clips, where no file gives them."""
+        return "none" if self.model.local is None else "examples"
 
     def generate(
         self,
@@ -206,30 +188,127 @@ class WaveNet(pl.LightningModule):
         *,
         seed: int = 0,
         seconds: float | None = None,
+        speaker: str | None = None,
         labels: dict[str, str] | None = None,
+        tags: list[str] | None = None,
         temperature: float | None = None,
         engine: Engine = "auto",
-        rate: int | None = None,
         keys: list[int] | None = None,
-        on_step: Callable[[int], None] | None = None,
     ) -> list[Tensor]:
         """Draw audio.
 
         Args:
-            conditions: of each clip its `local` features (F, C) and `labels` (K,), or None.
+            conditions: of each clip a dict with `local` features (F, C), `labels` (K,) and `tags` (N,), or None.
             seed: equal seeds give equal sound.
-            seconds: length; by default that of the local features, or model.sample_seconds.
-            labels: classes by kind, e.g. labels.speaker=theo; a kind that is left out is drawn, or the clip's own.
+            seconds: length of each clip; by default that of its features, or model.sample_seconds.
+            speaker: name of the speaker, where the model knows speakers.
+            labels: class of each kind, e.g. labels={digit:7}; one that is left out is the given clip's, or drawn.
+            tags: names of tags, where the model knows tags.
             temperature: below 1 for likelier sound; by default model.temperature.
             engine: auto, compiled or torch.
-            rate: samples a second, where `seconds` are given; by default the data's.
             keys: one number per clip that, with the seed, decides its noise; by default its place in the list.
-            on_step: called after each piece of audio.
 
         Returns:
             waveforms (T_i,) in [-1, 1].
 
         Raises:
-            ConfigError: an unknown class, or a length that is not above 0.
+            ConfigError: an unknown class, or a length that is not above 0 or longer than the features.
         """
-        raise NotImplementedError
+        keys = list(range(len(conditions))) if keys is None else keys
+        wanted = dict(labels or {}) | ({} if speaker is None else {"speaker": speaker})
+        given = [{} if condition is None else condition for condition in conditions]
+        rows = [chosen_labels(wanted, self.labels, self._labels_of(c, k)) for c, k in zip(given, keys, strict=True)]
+        marks = None
+        if TAG in self.labels:
+            marks = torch.stack([chosen_tags(tags, self.labels[TAG], c.get("tags")) for c in given])
+        elif tags:
+            raise ConfigError(f"tags={tags}: the model knows no tags. Leave them out.")
+        frames = [c["local"] for c in given] if self.model.local is not None else None
+        lengths = [self._length(seconds, None if frames is None else frames[i]) for i in range(len(given))]
+        return self.model.draw(
+            lengths,
+            torch.stack(rows),
+            marks,
+            frames,
+            seed=seed,
+            keys=keys,
+            temperature=self.temperature if temperature is None else temperature,
+            engine=engine,
+        )
+
+    def _length(self, seconds: float | None, frames: Tensor | None) -> int:
+        """Samples of a clip."""
+        most = None if frames is None or self.model.local is None else len(frames) * self.model.local.hop
+        if seconds is None and most is not None:
+            return most
+        wanted = round((self.sample_seconds if seconds is None else seconds) * int(self.sample_rate))
+        if wanted < 1:
+            raise ConfigError(f"seconds={seconds}. Expected more than 0.")
+        if most is not None and wanted > most:
+            limit = most / int(self.sample_rate)
+            raise ConfigError(f"seconds={seconds} is longer than the features, {limit:.2f} s. Expected at most that.")
+        return wanted
+
+    def _labels_of(self, condition: dict[str, Any], key: int) -> Tensor:
+        """Labels (K,) of a clip; those that are unknown follow from its key."""
+        counts = [len(names) for kind, names in self.labels.items() if kind != TAG]
+        drawn = torch.tensor([int(example_rng(self.seed, "labels", key).integers(n)) for n in counts]).long()
+        known = condition.get("labels")
+        return drawn if known is None or not len(known) else torch.where(known.cpu() < 0, drawn, known.cpu())
+
+    def _measure(self, batch: dict[str, Any], split: str) -> None:
+        for i in range(len(batch["audio"])):
+            log_prob = self.model.clip_log_prob(
+                batch["audio"][i],
+                batch["labels"][i],
+                batch["tags"][i] if "tags" in batch else None,
+                batch["local"][i] if "local" in batch else None,
+            )
+            for name in _LIKELIHOODS:
+                self.likelihood[f"{split}_{name}"].update(log_prob)  # type: ignore[operator]
+
+    def _vocode(self, batch: dict[str, Any], chosen: list[int]) -> None:
+        """Draw clips given their features, measure and keep them; a clip's noise follows its place."""
+        truths = [batch["audio"][i].cpu() for i in chosen]
+        positions = [int(batch["position"][i]) for i in chosen]
+        begin = time.perf_counter()
+        made = self.model.draw(
+            [len(truth) for truth in truths],
+            batch["labels"][chosen],
+            batch["tags"][chosen] if "tags" in batch else None,
+            [batch["local"][i] for i in chosen],
+            seed=0,
+            keys=positions,
+            stream="test",
+            temperature=self.temperature,
+        )
+        rate = int(self.sample_rate)
+        seconds = sum(len(truth) for truth in truths) / rate
+        self.rtf.update((time.perf_counter() - begin) / seconds, seconds)
+        for i, ours, truth in zip(chosen, made, truths, strict=True):
+            for metric in self.vocoder.values():
+                metric.update(ours.to(self.device), truth.to(self.device))
+            caption = f"{batch['id'][i]}, drawn given its features"
+            name = str(batch["id"][i]).replace("/", "-")
+            self.samples.append(
+                AudioSample(name=name, caption=caption, generated=ours, truth=truth, sample_rate=rate)
+            )
+
+    def _drawn(self) -> list[Sample]:
+        """Clips to listen to; every process draws the same, so that none waits for another."""
+        keys = list(range(self.sample_count))
+        rows = torch.stack([self._labels_of({}, key) for key in keys])
+        marks = None if TAG not in self.labels else torch.eye(len(self.labels[TAG]))[[k % len(self.labels[TAG]) for k in keys]]
+        lengths = [self._length(None, None)] * len(keys)
+        made = self.model.draw(lengths, rows, marks, None, seed=0, keys=keys, stream="test", temperature=self.temperature)
+        kinds = [kind for kind in self.labels if kind != TAG]
+        return [
+            SoundSample(
+                name=f"sample-{key:03d}",
+                caption=", ".join(f"{kind} {self.labels[kind][n]}" for kind, n in zip(kinds, row.tolist(), strict=True))
+                or "drawn",
+                audio=wave,
+                sample_rate=int(self.sample_rate),
+            )
+            for key, row, wave in zip(keys, rows, made, strict=True)
+        ]
