@@ -24,7 +24,8 @@ def network(**settings) -> WaveNetNetwork:
             parameter.data *= 3
     if not model.head.classes:
         model.out.weight.data[model.head.channels // 3 :] *= 0.3  # within -1 and 1, mostly
-        model.out.bias.data[-model.head.channels // 3 :] -= 2.0
+        if model.out.bias is not None:
+            model.out.bias.data[-model.head.channels // 3 :] -= 2.0
     return model
 
 

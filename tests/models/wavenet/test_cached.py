@@ -114,7 +114,7 @@ def test_the_memory_is_that_of_the_queues() -> None:
 
     model = network(kernel=3)
     sampler = CachedSampler(model)
-    sampler.begin(nothing(model, None, None, 2))
+    sampler.begin(nothing(model, None, None, 2), 1.0, [9, 9])
     assert sampler.queue.shape == (model.receptive_field - 1 - model.first.reach, 2, 5)
 
 

@@ -6,6 +6,7 @@ read, and multiplied with their taps, before the first layer is computed: what r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -27,8 +28,14 @@ class Sampler(Protocol):
 
     terms: Terms
 
-    def begin(self, past: Past, temperature: float = 1.0) -> None:
-        """Set the memory of the layers, and how boldly to draw (`Head.draw`)."""
+    def begin(self, past: Past, temperature: float, counts: Sequence[int]) -> None:
+        """Set the memory of the layers.
+
+        Args:
+            past: of the batch.
+            temperature: see `Head.draw`.
+            counts: samples that will be wanted of each utterance; what is drawn after them is of no use.
+        """
 
     def draw(self, rows: Tensor, index: Tensor, uniform: Tensor) -> Tensor:
         """Draw the next n samples.
@@ -85,7 +92,7 @@ class CachedSampler:
         self.start = at.cumsum(0) - at
         self.tap = torch.tensor(steps, device=first.device, dtype=torch.long).view(len(layers), -1)
 
-    def begin(self, past: Past, temperature: float = 1.0) -> None:
+    def begin(self, past: Past, temperature: float, counts: Sequence[int]) -> None:
         """See `Sampler.begin`."""
         batch, channels = len(past.recent), self.table.shape[1]
         self.queue = torch.cat([q.transpose(0, 1) for q in past.queues]).contiguous()  # (room, B, C)

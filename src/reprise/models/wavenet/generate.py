@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
@@ -13,11 +12,11 @@ from torch import Tensor
 from reprise.config.errors import ConfigError
 from reprise.models.wavenet.cached import CachedSampler, Sampler
 from reprise.models.wavenet.conditions import Conditions, More
+from reprise.models.wavenet.fast.library import library
+from reprise.models.wavenet.fast.sampler import CompiledSampler, can_compile
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import Past, follow, nothing
 from reprise.nn.randomness import example_rng
-
-log = logging.getLogger(__name__)
 
 Engine = Literal["auto", "compiled", "torch"]
 OnChunk = Callable[[int, list[Tensor]], None]
@@ -91,7 +90,7 @@ def generate(
     begins = [len(start) for start in given]
     heard = [network.head.inputs(start.to(device)[None])[0] for start in given]
     pasts = _pasts(network, heard, h, y, hop, None if before is None else before.to(like), more, chunk)
-    sampler.begin(Past.stack(pasts), temperature)
+    sampler.begin(Past.stack(pasts), temperature, [n - b for n, b in zip(lengths, begins, strict=True)])
     conditions = Conditions(sampler.terms, sampler.terms.constant(h, len(lengths)), y, hop, begins)
     generators = [example_rng(seed, stream, key) for key in keys]
     waves = [network.head.audio(start).float().cpu() for start in heard]
@@ -130,7 +129,21 @@ def _draw(
 
 
 def make_sampler(network: WaveNetNetwork, engine: Engine = "auto") -> Sampler:
-    """The sampler of an engine."""
+    """The sampler of an engine.
+
+    Raises:
+        ConfigError: `compiled` was asked for and cannot be had.
+    """
+    if engine == "torch":
+        return CachedSampler(network)
+    loaded = library() if can_compile(network) else None
+    if loaded is not None:
+        return CompiledSampler(network, loaded)
+    if engine == "compiled":
+        raise ConfigError(
+            "engine=compiled needs a C compiler (cc, gcc or clang), and a network of float32 weights on a CPU with a "
+            "softmax or a mixture of logistics. Expected engine=auto or engine=torch here."
+        )
     return CachedSampler(network)
 
 
