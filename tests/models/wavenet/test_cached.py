@@ -9,9 +9,13 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError
+from reprise.models.wavenet import cached
 from reprise.models.wavenet.generate import generate
 from reprise.models.wavenet.heads import Head, Softmax
+from reprise.models.wavenet.past import nothing
+from reprise.nn.cuda_graph import RecordedCall
 from tests.models.wavenet.naive import mixture, naive, network
+from tests.nn.recording import pretend_cuda
 
 LENGTHS = [25, 9, 17]
 H = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, -1.0]])
@@ -108,12 +112,27 @@ def test_chunks_are_told() -> None:
         assert torch.equal(torch.cat([parts[i] for _, parts in told]), wave)
 
 
-def test_the_memory_is_that_of_the_queues() -> None:
-    from reprise.models.wavenet.cached import CachedSampler
-    from reprise.models.wavenet.past import nothing
+@pytest.mark.parametrize("padding", ["silence", "zeros"])
+def test_a_step_can_be_recorded(padding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = pretend_cuda(monkeypatch)
+    model = network(padding=padding, kernel=3, local_channels=3)
+    y = [local(40), local(40, key=1)]
+    expected = generate(model, [40, 40], None, y, engine="torch")
 
+    class Recorded(RecordedCall):
+        def __init__(self, function: Callable, device: torch.device) -> None:
+            super().__init__(function, torch.device("cuda"))
+
+    monkeypatch.setattr(cached, "RecordedCall", Recorded)
+    for _ in range(2):  # each has a graph of its own
+        made = generate(model, [40, 40], None, y, engine="torch", chunk=16)
+        assert all(torch.equal(a, b) for a, b in zip(expected, made, strict=True))
+    assert [graph.replays for graph in graphs] == [39 - (padding == "zeros")] * 2
+
+
+def test_the_memory_is_that_of_the_queues() -> None:
     model = network(kernel=3)
-    sampler = CachedSampler(model)
+    sampler = cached.CachedSampler(model)
     sampler.begin(nothing(model, None, None, 2), 1.0, [9, 9])
     assert sampler.queue.shape == (model.receptive_field - 1 - model.first.reach, 2, 5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from reprise.config.errors import ConfigError
+from reprise.models.wavenet import generate as of_generate
 from reprise.models.wavenet.fast import library as of_library
 from reprise.models.wavenet.fast.sampler import CompiledSampler
 from reprise.models.wavenet.generate import generate, make_sampler
@@ -127,6 +129,24 @@ def test_a_damaged_file_is_built_again(tmp_path: Path, monkeypatch: pytest.Monke
     changed = built.stat().st_mtime_ns
     of_library.load(compiler, tmp_path)
     assert built.stat().st_mtime_ns == changed
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="flags of x86 processors")
+@pytest.mark.parametrize("flags", [("-O2",), ("-O2", "-mavx2", "-mfma")], ids=["sse", "avx2"])
+def test_shorter_registers_compute_the_same(
+    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = of_library.compiler()
+    assert compiler is not None
+    model = network(head=Softmax(256), residual=32, skip=144, kernel=3)
+    expected = generate(model, [60] * 11, engine="compiled")
+    monkeypatch.setattr(of_library, "FLAGS", (flags,))
+    loaded = of_library.load(compiler, tmp_path)
+    monkeypatch.setattr(of_generate, "library", lambda: loaded)
+    made = generate(model, [60] * 11, engine="compiled")
+    assert all(torch.equal(a, b) for a, b in zip(expected, made, strict=True))
 
 
 @needs_compiler

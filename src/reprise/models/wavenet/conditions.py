@@ -117,7 +117,7 @@ class Conditions:
             if more is None:
                 index = row - start[:, None]
         if more is not None:
-            parts.append(more[:, :count])
-        y = torch.cat(parts, -1).to(self.constant.dtype)
+            parts.append(more[:, :count].to(self.constant))
+        y = torch.cat(parts, -1)
         assert self.terms.of_y is not None
         return F.linear(y, self.terms.of_y) + self.constant[:, None], index.int().contiguous()

@@ -23,7 +23,7 @@ _BLOCK = 64
 _SIZES = ("layers", "channels", "width", "skip", "outputs", "padded_outputs")
 _KINDS = ("kernel", "first_kernel", "gated", "all_skips", "classes", "mixtures", "levels")
 _WEIGHTS = ("first", "first_bias", "before", "chain", "skips", "skip_bias", "post", "post_bias", "out", "out_bias")
-_ROOMS = ("queue", "recent", "exists", "a", "x", "z", "kept", "hidden", "found", "heap")
+_ROOMS = ("queue", "recent", "exists", "a", "x", "z", "kept", "hidden", "found", "heap", "which")
 
 
 class NetworkStruct(ctypes.Structure):
@@ -130,6 +130,7 @@ class PackedState:
             "hidden": torch.zeros(lanes, of.skip),
             "found": torch.zeros(lanes, of.padded_outputs),
             "heap": torch.zeros(of.padded_outputs, dtype=torch.float64),
+            "which": torch.zeros(of.skip + 16, dtype=torch.int32),
         }
         self.kept = {name: tensor.contiguous() for name, tensor in rooms.items()}
         self.struct = StateStruct(lanes, 0, *(self.kept[name].data_ptr() for name in _ROOMS))

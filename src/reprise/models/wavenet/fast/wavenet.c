@@ -20,6 +20,7 @@
 #endif
 #define BLOCK 64
 #define MOST_LANES 8
+#define AHEAD 16 /* rows of weights that are asked for before they are needed, where memory is what limits */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vec __attribute__((vector_size(4 * WIDTH)));
@@ -58,6 +59,7 @@ typedef struct {
     float *hidden;   /* lanes, skip */
     float *found;    /* lanes, padded_outputs */
     double *heap;    /* padded_outputs */
+    int32_t *which;  /* skip + 16 */
 } State;
 
 INLINE vec load(const float *p) { return *(const vec_at *)p; }
@@ -112,21 +114,27 @@ INLINE dvec exponential_64(dvec x) {
     return (dvec)((lvec)p + ((lvec)shifted << 52));
 }
 
-/* out += x w for some vectors of a block: sums stay in registers. */
+/* out += x w for some vectors of a block: sums stay in registers. `which`, if any, lists the inputs to be read. */
 INLINE void block(const int lanes, const int vectors, float *out, int64_t out_step, const float *w, int64_t w_step,
-                  const float *x, int64_t x_step, int64_t inputs) {
+                  const float *x, int64_t x_step, int64_t inputs, const int32_t *which) {
     vec sum[MOST_LANES][BLOCK / WIDTH];
 #pragma GCC unroll 8
     for (int n = 0; n < lanes; n++)
 #pragma GCC unroll 16
         for (int v = 0; v < vectors; v++) sum[n][v] = load(out + n * out_step + v * WIDTH);
     for (int64_t i = 0; i < inputs; i++) {
+        const int64_t at = which ? which[i] : i;
         vec row[BLOCK / WIDTH];
 #pragma GCC unroll 16
-        for (int v = 0; v < vectors; v++) row[v] = load(w + i * w_step + v * WIDTH);
+        for (int v = 0; v < vectors; v++) row[v] = load(w + at * w_step + v * WIDTH);
+        if (lanes == 1) {
+#pragma GCC unroll 16
+            for (int v = 0; v < vectors; v += 64 / (4 * WIDTH))
+                __builtin_prefetch(w + (which ? which[i + AHEAD] : at + AHEAD) * w_step + v * WIDTH);
+        }
 #pragma GCC unroll 8
         for (int n = 0; n < lanes; n++) {
-            float one = x[n * x_step + i];
+            float one = x[n * x_step + at];
 #pragma GCC unroll 16
             for (int v = 0; v < vectors; v++) sum[n][v] += one * row[v];
         }
@@ -138,7 +146,7 @@ INLINE void block(const int lanes, const int vectors, float *out, int64_t out_st
 }
 
 INLINE void product_of(const int lanes, float *out, int64_t out_step, const float *w, const float *x, int64_t x_step,
-                       int64_t inputs, int64_t outputs) {
+                       int64_t inputs, int64_t outputs, const int32_t *which, int64_t count) {
     const int full = BLOCK / WIDTH;
     const int most = lanes * full <= ROOM       ? full
                      : lanes * full / 2 <= ROOM ? full / 2
@@ -148,19 +156,35 @@ INLINE void product_of(const int lanes, float *out, int64_t out_step, const floa
         int64_t wide = outputs - o < BLOCK ? outputs - o : BLOCK, v = 0;
         const float *of = w + o * inputs;
         for (; v + most * WIDTH <= wide; v += most * WIDTH)
-            block(lanes, most, out + o + v, out_step, of + v, wide, x, x_step, inputs);
+            block(lanes, most, out + o + v, out_step, of + v, wide, x, x_step, count, which);
         if (most > 2)
             for (; v + 2 * WIDTH <= wide; v += 2 * WIDTH)
-                block(lanes, 2, out + o + v, out_step, of + v, wide, x, x_step, inputs);
-        for (; v < wide; v += WIDTH) block(lanes, 1, out + o + v, out_step, of + v, wide, x, x_step, inputs);
+                block(lanes, 2, out + o + v, out_step, of + v, wide, x, x_step, count, which);
+        for (; v < wide; v += WIDTH) block(lanes, 1, out + o + v, out_step, of + v, wide, x, x_step, count, which);
     }
 }
 
 /* out (lanes, outputs) += x (lanes, inputs) w, with steps between lanes. */
 static void product(int64_t lanes, float *out, int64_t out_step, const float *w, const float *x, int64_t x_step,
                     int64_t inputs, int64_t outputs) {
-#define CASE(N) case N: product_of(N, out, out_step, w, x, x_step, inputs, outputs); break;
+#define CASE(N) case N: product_of(N, out, out_step, w, x, x_step, inputs, outputs, 0, inputs); break;
     switch (lanes) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
+}
+
+/* The same after a rectifier: of a single lane, weights of inputs that are zero need not be read. */
+static void sparse_product(int64_t lanes, float *out, const float *w, const float *x, int64_t inputs, int64_t outputs,
+                           int32_t *which) {
+    if (lanes > 1) {
+        product(lanes, out, outputs, w, x, inputs, inputs, outputs);
+        return;
+    }
+    int64_t count = 0;
+    for (int64_t i = 0; i < inputs; i++) {
+        which[count] = (int32_t)i;
+        count += x[i] != 0.0f;
+    }
+    for (int64_t i = count; i < count + AHEAD; i++) which[i] = 0;
+    product_of(1, out, outputs, w, x, inputs, inputs, outputs, which, count);
 }
 
 static void rows(int64_t lanes, float *to, int64_t size, const float *from) {
@@ -225,10 +249,10 @@ static void step(const Network *net, State *s, const float *const *bias) {
     product(lanes, s->kept, net->skip, net->skips, s->z + from, all, all - from, net->skip);
     positive(s->kept, lanes * net->skip);
     rows(lanes, s->hidden, net->skip, net->post_bias);
-    product(lanes, s->hidden, net->skip, net->post, s->kept, net->skip, net->skip, net->skip);
+    sparse_product(lanes, s->hidden, net->post, s->kept, net->skip, net->skip, s->which);
     positive(s->hidden, lanes * net->skip);
     rows(lanes, s->found, net->padded_outputs, net->out_bias);
-    product(lanes, s->found, net->padded_outputs, net->out, s->hidden, net->skip, net->skip, net->padded_outputs);
+    sparse_product(lanes, s->found, net->out, s->hidden, net->skip, net->padded_outputs, s->which);
     for (int64_t n = 0; n < lanes; n++) s->exists[n] = 1;
     s->time++;
 }
