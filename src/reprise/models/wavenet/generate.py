@@ -89,8 +89,8 @@ def generate(
     sampler = make_sampler(network, engine)
     begins = [len(start) for start in given]
     heard = [network.head.inputs(start.to(device)[None])[0] for start in given]
-    pasts = _pasts(network, heard, h, y, hop, None if before is None else before.to(like), more, chunk)
-    sampler.begin(Past.stack(pasts), temperature, [n - b for n, b in zip(lengths, begins, strict=True)])
+    past = _past(network, heard, h, y, hop, None if before is None else before.to(like), more, chunk)
+    sampler.begin(past, temperature, [n - b for n, b in zip(lengths, begins, strict=True)])
     conditions = Conditions(sampler.terms, sampler.terms.constant(h, len(lengths)), y, hop, begins)
     generators = [example_rng(seed, stream, key) for key in keys]
     waves = [network.head.audio(start).float().cpu() for start in heard]
@@ -147,7 +147,7 @@ def make_sampler(network: WaveNetNetwork, engine: Engine = "auto") -> Sampler:
     return CachedSampler(network)
 
 
-def _pasts(
+def _past(
     network: WaveNetNetwork,
     heard: list[Tensor],
     h: Tensor | None,
@@ -156,24 +156,27 @@ def _pasts(
     before: Tensor | None,
     more: More | None,
     chunk: int | None,
-) -> list[Past]:
-    """The memory after the samples that are given, of each utterance."""
+) -> Past:
+    """The memory after the samples that are given."""
+    past = nothing(network, h, before, len(heard))
+    if not any(map(len, heard)):
+        return past
     parts = []
-    if more is not None and chunk is not None and len(heard[0]):
+    if more is not None and chunk is not None:
         audio = torch.stack([network.head.audio(codes) for codes in heard])
         parts = [more(audio[:, :t], t)[:, :chunk] for t in range(0, len(heard[0]), chunk)]
-    further = torch.cat(parts, 1) if parts else None
+    further = torch.cat(parts, 1).to(network.first.weight) if parts else None
     made = []
     for i, codes in enumerate(heard):
-        of_h = None if h is None else h[i : i + 1]
-        past = nothing(network, of_h, None if before is None else before[i : i + 1], 1)
+        one = past.of(i)
         if len(codes):
             rows = torch.arange(len(codes), device=codes.device) // hop
             own = [] if y is None else [y[i][rows]]
-            own += [] if further is None else [further[i].to(network.first.weight)]
-            past = follow(network, past, codes[None], of_h, torch.cat(own, -1)[None] if own else None)
-        made.append(past)
-    return made
+            own += [] if further is None else [further[i]]
+            of_h = None if h is None else h[i : i + 1]
+            one = follow(network, one, codes[None], of_h, torch.cat(own, -1)[None] if own else None)
+        made.append(one)
+    return Past.stack(made)
 
 
 def _chunk(conditions: Conditions) -> int:
