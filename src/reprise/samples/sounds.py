@@ -40,7 +40,9 @@ class SoundSample(Sample):
 
         rate, seconds = self.sample_rate, len(self.audio) / self.sample_rate
         hop = max(1, rate // 100)
-        mel = LogMel(rate, n_mels=64, f_max=rate / 2, hop_length=hop, win_length=3 * hop, n_fft=1 << (4 * hop).bit_length())
+        mel = LogMel(
+            rate, n_mels=64, f_max=rate / 2, hop_length=hop, win_length=3 * hop, n_fft=1 << (4 * hop).bit_length()
+        )
         with torch.no_grad():
             level = mel(self.audio).numpy()
         figure = Figure(figsize=(6, 4), layout="constrained")

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reprise.models.wavenet.terms import Terms
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import Past, stack_of
+from reprise.models.wavenet.terms import Terms
 from reprise.nn.cuda_graph import RecordedCall
 
 

@@ -119,9 +119,7 @@ class ConditionedWaveNet(nn.Module):
             part = slice(start, min(start + _PIECE, length) + reach)
             of_y = None if y is None else y[:, part]
             of_tags = None if tags is None else tags[None]
-            found.append(
-                self.log_prob(padded[:, part], exists[:, part], labels[None], of_tags, of_y, start - reach)[0]
-            )
+            found.append(self.log_prob(padded[:, part], exists[:, part], labels[None], of_tags, of_y, start - reach)[0])
         return torch.cat(found)
 
     @torch.no_grad()

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError
 from reprise.models.wavenet.cached import CachedSampler, Sampler
-from reprise.models.wavenet.terms import Conditions, More
 from reprise.models.wavenet.fast.library import library
 from reprise.models.wavenet.fast.sampler import CompiledSampler, can_compile
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import Past, follow, nothing
+from reprise.models.wavenet.terms import Conditions, More
 from reprise.nn.randomness import example_rng
 
 Engine = Literal["auto", "compiled", "torch"]

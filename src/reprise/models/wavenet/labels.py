@@ -28,8 +28,8 @@ def fitting_labels(ours: Names, data: Names) -> None:
     total = sum(len(names) for names in theirs.values())
     listed = ",".join(f"{kind}:[{','.join(names)}]" for kind, names in theirs.items())
     raise ConfigError(
-        f"the model is conditioned on {_counted(ours)}, the data have {_counted(theirs)}. Set 'model.labels={{{listed}}}' "
-        f"and model.network.global_channels={total}, or choose other data.labels."
+        f"the model is conditioned on {_counted(ours)}, the data have {_counted(theirs)}. Set "
+        f"'model.labels={{{listed}}}' and model.network.global_channels={total}, or choose other data.labels."
     )
 
 

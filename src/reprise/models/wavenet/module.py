@@ -290,17 +290,21 @@ class WaveNet(pl.LightningModule):
                 metric.update(ours.to(self.device), truth.to(self.device))
             caption = f"{batch['id'][i]}, drawn given its features"
             name = str(batch["id"][i]).replace("/", "-")
-            self.samples.append(
-                AudioSample(name=name, caption=caption, generated=ours, truth=truth, sample_rate=rate)
-            )
+            self.samples.append(AudioSample(name=name, caption=caption, generated=ours, truth=truth, sample_rate=rate))
 
     def _drawn(self) -> list[Sample]:
         """Clips to listen to; every process draws the same, so that none waits for another."""
         keys = list(range(self.sample_count))
         rows = torch.stack([self._labels_of({}, key) for key in keys])
-        marks = None if TAG not in self.labels else torch.eye(len(self.labels[TAG]))[[k % len(self.labels[TAG]) for k in keys]]
+        marks = (
+            None
+            if TAG not in self.labels
+            else torch.eye(len(self.labels[TAG]))[[k % len(self.labels[TAG]) for k in keys]]
+        )
         lengths = [self._length(None, None)] * len(keys)
-        made = self.model.draw(lengths, rows, marks, None, seed=0, keys=keys, stream="test", temperature=self.temperature)
+        made = self.model.draw(
+            lengths, rows, marks, None, seed=0, keys=keys, stream="test", temperature=self.temperature
+        )
         kinds = [kind for kind in self.labels if kind != TAG]
         return [
             SoundSample(

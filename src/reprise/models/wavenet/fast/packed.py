@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from reprise.models.wavenet.terms import pad_to
 from reprise.models.wavenet.heads import LogisticMixture
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import Past, stack_of
+from reprise.models.wavenet.terms import pad_to
 
 MULTIPLE = 16
 MOST_LANES = 8

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from reprise.models.wavenet.terms import Terms
 from reprise.models.wavenet.fast.library import library
 from reprise.models.wavenet.fast.packed import MOST_LANES, MULTIPLE, PackedNetwork, PackedState
 from reprise.models.wavenet.heads import LogisticMixture, Softmax
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import Past
+from reprise.models.wavenet.terms import Terms
 
 
 def can_compile(network: WaveNetNetwork) -> bool:
