@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
 from reprise.metrics.forecasts import LogDensity
-from reprise.metrics.likelihood import NegativeLogLikelihood
+from reprise.metrics.sequence_likelihood import NatsPerSample
 from reprise.models.wavenet.forecast_grid import Cells, cells_of, probabilities
 from reprise.models.wavenet.forecast_paths import sample_paths
 from reprise.models.wavenet.forecast_scores import (
@@ -101,7 +101,7 @@ class WaveNetForecaster(pl.LightningModule):
         self.lags: dict[str, Callable[[int], int]] = {"persistence": persistence_lag}
         if season is not None:
             self.lags["seasonal_naive"] = seasonal_lag(season)
-        self.val_nats, self.nats = NegativeLogLikelihood(), NegativeLogLikelihood()
+        self.val_nats, self.nats = NatsPerSample(), NatsPerSample()
         self.val_scores, self.log_density = ForecastScores(), LogDensity()
         names = ["model", *self.lags]
         self.one_step = nn.ModuleDict({name: ForecastScores() for name in names})
@@ -278,8 +278,8 @@ class WaveNetForecaster(pl.LightningModule):
         ]
 
     def _alike(self, windows: list[Window]) -> Iterator[list[Window]]:
-        """Windows of equal length together."""
-        for length in sorted({len(window.observed) for window in windows}):
+        """Windows of equal length together, the longest first."""
+        for length in sorted({len(window.observed) for window in windows}, reverse=True):
             yield [window for window in windows if len(window.observed) == length]
 
     def _predicted(self, batch: dict[str, Any]) -> Iterator[tuple[Window, Tensor]]:
@@ -303,7 +303,7 @@ class WaveNetForecaster(pl.LightningModule):
         self,
         window: Window,
         parameters: Tensor,
-        nats: NegativeLogLikelihood,
+        nats: NatsPerSample,
         scores: ForecastScores,
         density: LogDensity | None = None,
     ) -> None:
