@@ -138,6 +138,11 @@ class WaveNetForecaster(pl.LightningModule):
         """Nats a step, of all steps that have their whole receptive field before them."""
         return -self.network.log_prob(batch["audio"], self.condition(batch["labels"][:, 0])).mean()
 
+    def on_validation_epoch_start(self) -> None:
+        """Forget the scores of the validation before, those too that are not logged."""
+        for metric in self.val_scores.named().values():
+            metric.reset()
+
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Nats a step and CRPS one step ahead."""
         for window, parameters in self._predicted(batch):
