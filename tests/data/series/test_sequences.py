@@ -197,3 +197,16 @@ def test_continuations_are_written_in_the_unit_of_the_series(walk, tmp_path) -> 
     assert [float(line.split(",")[2]) for line in written[1:]] == pytest.approx(table[90:, 1].tolist(), rel=1e-5)
     (only,) = data.example_inputs(1)
     assert only[0] == "oil" and torch.equal(only[1]["audio"], data.series[0].audio)
+
+
+def test_embedded_series(monkeypatch) -> None:
+    co2 = sequences(name="co2_monthly", difference="difference")
+    assert co2.series[0].points == {"train": 367, "val": 79, "test": 79} and sum(co2.series[0].clipped.values()) == 0
+    assert len(sequences(name="sunspots").series[0].audio) == 309
+
+    def missing() -> None:
+        raise ConfigError("statsmodels is missing.")
+
+    monkeypatch.setattr("reprise.data.series.sequences.monthly_co2", missing)
+    with pytest.raises(ConfigError, match="missing. Or use data=forecast_generated"):
+        sequences(name="co2_monthly")
