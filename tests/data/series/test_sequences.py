@@ -208,5 +208,5 @@ def test_embedded_series(monkeypatch) -> None:
         raise ConfigError("statsmodels is missing.")
 
     monkeypatch.setattr("reprise.data.series.sequences.monthly_co2", missing)
-    with pytest.raises(ConfigError, match="missing. Or use data=forecast_generated"):
+    with pytest.raises(ConfigError, match=r"missing\. Or use data=forecast_generated"):
         sequences(name="co2_monthly")
