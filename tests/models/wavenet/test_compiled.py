@@ -198,4 +198,4 @@ def test_other_numbers_are_drawn_in_torch() -> None:
 
 def test_the_digest_of_the_source_is_that_of_the_source() -> None:
     found = hashlib.sha256(of_library.SOURCE.read_bytes()).hexdigest()
-    assert of_library.SOURCE_SHA256 == found, f"wavenet.c has changed: set SOURCE_SHA256 in fast/library.py to {found}"
+    assert found == of_library.SOURCE_SHA256, f"wavenet.c has changed: set SOURCE_SHA256 in fast/library.py to {found}"
