@@ -214,7 +214,7 @@ class ConditionedWaveNet(nn.Module):
 
 
 def _more(stack: ContextStack, batch: int, lead: int) -> Callable[[Tensor, int], Tensor]:
-    """Conditions of the context stack for chunks of `pool` samples, one after another; the first `lead` samples are silence.
+    """Conditions of the context stack for one chunk of `pool` samples after another; the first `lead` are silence.
 
     To the stack silence is 0, which the codes of the head may only come near.
     """

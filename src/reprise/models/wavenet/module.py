@@ -98,11 +98,6 @@ class WaveNet(pl.LightningModule):
         """Ask the data for as much past as the network sees, and compare what both call the classes."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         ahead = 0 if self.model.local is None else self.model.local.reach * self.model.local.hop
-        if data.crop <= ahead:
-            raise ConfigError(
-                f"data.crop={data.crop} has no sample whose features are all in the crop: they reach {ahead} samples "
-                f"ahead. Expected more, e.g. data.crop={4 * ahead}."
-            )
         data.need_context(self.model.receptive_field + ahead)
         fitting_labels(self.labels, data.label_names)
         local, context = self.model.local, self.model.context
@@ -110,6 +105,11 @@ class WaveNet(pl.LightningModule):
             raise ConfigError(
                 f"model.local takes {local.inputs} features every {local.hop} samples, the data have "
                 f"{data.local_channels} every {data.hop}. Set model.local.inputs and model.local.hop to these."
+            )
+        if data.crop <= ahead:
+            raise ConfigError(
+                f"data.crop={data.crop} has no sample whose features are all in the crop: they reach {ahead} samples "
+                f"ahead. Expected more, e.g. data.crop={4 * ahead}."
             )
         if context is not None and math.lcm(data.grid, data.hop) % context.pool:
             raise ConfigError(
@@ -202,7 +202,7 @@ class WaveNet(pl.LightningModule):
         seed: int = 0,
         seconds: float | None = None,
         speaker: str | None = None,
-        labels: dict[str, str] | None = None,
+        labels: dict[str, str | int] | None = None,
         tags: list[str] | None = None,
         temperature: float | None = None,
         engine: Engine = "auto",
@@ -231,7 +231,7 @@ class WaveNet(pl.LightningModule):
             ConfigError: an unknown class, or a length that is not above 0 or longer than the features.
         """
         keys = list(range(len(conditions))) if keys is None else keys
-        wanted = dict(labels or {}) | ({} if speaker is None else {"speaker": speaker})
+        wanted: dict[str, str | int] = dict(labels or {}) | ({} if speaker is None else {"speaker": speaker})
         given = [{} if condition is None else condition for condition in conditions]
         rows = [
             chosen_labels(wanted, self.labels, self._labels_of(c, seed, k)) for c, k in zip(given, keys, strict=True)
