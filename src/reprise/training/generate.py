@@ -126,8 +126,10 @@ def _given_inputs(datamodule: Any, source: Path | None, text: Any) -> list[tuple
             f"text was given, but {type(datamodule).__name__}, the data of this run, makes no inputs of texts. "
             "Leave text out, or choose a run of data=linguistic_speech."
         )
-    name = "-".join(re.findall(r"\w+", str(text).lower())[:6])[:60]
-    return [(name or "text", datamodule.inputs_of_text(str(text)))]
+    words = re.findall(r"\w+", str(text).lower())
+    if not words:
+        raise ConfigError(f"text={text!r} has no word to say. Expected a sentence.")
+    return [("-".join(words[:6])[:60], datamodule.inputs_of_text(str(text)))]
 
 
 def _check_targets(datamodule: Any, inputs: list[tuple[str, Any]], out: Path, source: Path | None) -> None:
