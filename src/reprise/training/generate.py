@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.samples.base import Sample
+from reprise.samples.stream import WavStream
 from reprise.training.restore import restore
 from reprise.training.schedules import with_saved_schedule
 from reprise.training.trainer import build_datamodule, prepare_process
 from reprise.training.world import plan_world
+
+_Grow = Callable[[Sequence[Tensor]], None]
 
 _TOGETHER = 16  # inputs generated at once, where the module does not say; more are worked off group by group
 
@@ -75,7 +79,7 @@ def generate(
     if out.exists() and not out.is_dir():
         raise ConfigError(f"out={out} is a file. Expected a folder.")
     source = None if settings["input"] is None else Path(str(settings["input"])).expanduser()
-    inputs = None if source is None else list(datamodule.read_inputs(source))
+    inputs = _given_inputs(datamodule, source, settings["text"])
     if inputs is not None:
         _check_targets(datamodule, inputs, out, source)
     restored = restore(
@@ -83,6 +87,8 @@ def generate(
     )
     module: Any = restored.module
     options = with_saved_schedule(directory, options)
+    if settings["text"] is not None and _takes(module, options) == "none":
+        raise ConfigError("text was given to a model that is not conditioned on any. Leave it out.")
     if inputs is None:
         inputs = _inputs_without_files(module, datamodule, settings["count"], options)
         _check_targets(datamodule, inputs, out, None)
@@ -92,7 +98,8 @@ def generate(
     durations: list[float | None] = []
     made: list[Tensor] = []
     seconds = 0.0
-    for names, samples, took in _groups(module, inputs, options, str(settings["precision"]) == "32", on_progress):
+    precise = str(settings["precision"]) == "32"
+    for names, samples, took in _groups(module, datamodule, inputs, out, options, precise, on_progress):
         seconds += took
         for name, sample in zip(names, samples, strict=True):
             files.append(datamodule.write_sample(name, sample, out))
@@ -106,6 +113,23 @@ def generate(
         weights=restored.weights,
         step=restored.entry.step,
     )
+
+
+def _given_inputs(datamodule: Any, source: Path | None, text: Any) -> list[tuple[str, Any]] | None:
+    """What stands in files, or what a text is to sound like; None without either."""
+    if text is None:
+        return None if source is None else list(datamodule.read_inputs(source))
+    if source is not None:
+        raise ConfigError("text and input were both given. Expected one of them.")
+    if not hasattr(datamodule, "inputs_of_text"):
+        raise ConfigError(
+            f"text was given, but {type(datamodule).__name__}, the data of this run, makes no inputs of texts. "
+            "Leave text out, or choose a run of data=linguistic_speech."
+        )
+    words = re.findall(r"\w+", str(text).lower())
+    if not words:
+        raise ConfigError(f"text={text!r} has no word to say. Expected a sentence.")
+    return [("-".join(words[:6])[:60], datamodule.inputs_of_text(str(text)))]
 
 
 def _check_targets(datamodule: Any, inputs: list[tuple[str, Any]], out: Path, source: Path | None) -> None:
@@ -122,7 +146,7 @@ def _check_targets(datamodule: Any, inputs: list[tuple[str, Any]], out: Path, so
 
 def _inputs_without_files(module: Any, datamodule: Any, count: int, options: dict[str, Any]) -> list[tuple[str, Any]]:
     """What a module takes when no input is given: nothing, so many times, or the first test examples."""
-    takes = _call(module.inputs_for, options) if hasattr(module, "inputs_for") else "given"
+    takes = _takes(module, options)
     if takes == "given":
         raise ConfigError("input is missing. Expected input=PATH: a file, or a folder of files, to condition on.")
     if takes == "none":
@@ -135,36 +159,74 @@ def _inputs_without_files(module: Any, datamodule: Any, count: int, options: dic
     return inputs
 
 
+def _takes(module: Any, options: dict[str, Any]) -> str:
+    return str(_call(module.inputs_for, options)) if hasattr(module, "inputs_for") else "given"
+
+
 def _groups(
     module: Any,
+    datamodule: Any,
     inputs: list[tuple[str, Any]],
+    out: Path,
     options: dict[str, Any],
     precise: bool,
     on_progress: Callable[[int, int], None],
 ) -> Iterator[tuple[list[str], list[Tensor], float]]:
-    """Generate from a few inputs at a time: their names, the samples, and the seconds that took."""
+    """Generate from a few inputs at a time: their names, the samples, and the seconds that took.
+
+    A module's `generate_steps` says how often it calls `on_step`; one that takes `conditions` is asked for each group.
+    `on_step(n, steps, parts)`: `steps` are done at once where they are given, and `parts` is what each sample has
+    grown by where it comes in order, as sound does.
+    """
     size = getattr(module, "generation_batch", _TOGETHER)
     groups = [inputs[i : i + size] for i in range(0, len(inputs), size)]
-    steps = _call(module.generate_steps, options) if hasattr(module, "generate_steps") else None
-    done, total = 0, (steps or 1) * len(groups)
+    counted = hasattr(module, "generate_steps")
+    done, total = 0, sum(_steps(module, group, options) if counted else 1 for group in groups)
 
-    def count(_: int = 0) -> None:
+    def count(steps: int) -> None:
         nonlocal done
-        done += 1
+        done += steps
         on_progress(done, total)
 
     for group in groups:
         names = [name for name, _ in group]
         # a sample's noise follows its name, so that it is the same alone and among others
         keys = [zlib.crc32(name.encode()) for name in names]
-        on_step = count if steps is not None else lambda n: None
-        start = time.perf_counter()
-        with contextlib.nullcontext() if precise else torch.autocast(module.device.type, torch.bfloat16):
-            made = module.generate([c for _, c in group], keys=keys, on_step=on_step, **options)
-        took = time.perf_counter() - start
-        if steps is None:
-            count()
+        with _growing(datamodule, names, out) as grow:
+
+            def step(n: int, steps: int = 1, parts: Sequence[Tensor] = (), grow: _Grow = grow) -> None:
+                grow(parts)
+                if counted:
+                    count(steps)
+
+            start = time.perf_counter()
+            with contextlib.nullcontext() if precise else torch.autocast(module.device.type, torch.bfloat16):
+                made = module.generate([c for _, c in group], keys=keys, on_step=step, **options)
+            took = time.perf_counter() - start
+        if not counted:
+            count(1)
         yield names, made, took
+
+
+def _steps(module: Any, group: list[tuple[str, Any]], options: dict[str, Any]) -> int:
+    steps: int = _call(module.generate_steps, {**options, "conditions": [c for _, c in group]})
+    return steps
+
+
+@contextlib.contextmanager
+def _growing(datamodule: Any, names: list[str], out: Path) -> Iterator[_Grow]:
+    """Append parts of samples to their files while they are drawn, where these are wav files."""
+    paths = [datamodule.sample_path(name, out) for name in names]
+    files: list[WavStream] = []
+    with contextlib.ExitStack() as stack:
+
+        def grow(parts: Sequence[Tensor]) -> None:
+            if parts and not files and all(path.suffix == ".wav" for path in paths):
+                files.extend(stack.enter_context(WavStream(path, datamodule.sample_rate)) for path in paths)
+            for file, part in zip(files, parts):  # noqa: B905 there are no files for other samples, or no parts
+                file.write(part)
+
+        yield grow
 
 
 def _write_overview(

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from reprise.models.wavenet.generate import generate
-from reprise.models.wavenet.stream import WavStream, streaming
+from reprise.models.wavenet.stream import streaming
 from reprise.samples.audio import write_audio
+from reprise.samples.stream import WavStream
 from tests.models.wavenet.naive import network
 
 soundfile = pytest.importorskip("soundfile")

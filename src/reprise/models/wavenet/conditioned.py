@@ -98,6 +98,8 @@ class ConditionedWaveNet(nn.Module):
     def clip_log_prob(self, audio: Tensor, labels: Tensor, tags: Tensor | None, frames: Tensor | None) -> Tensor:
         """Log probability of each sample of a whole clip, silence before it, in nats.
 
+        Beyond both ends of the clip its features are zeros.
+
         Args:
             audio: (T,) in [-1, 1].
             labels: (K,).
@@ -112,8 +114,7 @@ class ConditionedWaveNet(nn.Module):
         exists = (torch.arange(reach + length, device=audio.device) >= reach)[None]
         y = None
         if self.local is not None and frames is not None:
-            before = -(-reach // self.local.hop)  # frames of zeros, as crops have that begin before their clip
-            y = self.local(F.pad(frames, (0, 0, before, 0))[None])[:, before * self.local.hop - reach :]
+            y = self._conditions(self.local, frames, reach)[None]
         found = []
         for start in range(0, length, _PIECE):
             part = slice(start, min(start + _PIECE, length) + reach)
@@ -157,14 +158,12 @@ class ConditionedWaveNet(nn.Module):
         """
         like = self.network.first.weight
         h = global_condition(self.labels, labels, tags, like)
-        lead = 0  # samples of silence before a clip whose conditions already hear of it
+        lead = self._lead()
         y = None
         if self.local is not None:
             if frames is None:
                 raise ConfigError("features are missing: the model is conditioned on them. Expected input=PATH.")
-            before = self.local.reach if self.context is None else 0
-            lead = before * self.local.hop
-            y = [self.local(F.pad(f.to(like), (0, 0, before, 0))[None])[0] for f in frames]
+            y = [self._conditions(self.local, f.to(like), lead) for f in frames]
         given = [torch.zeros(lead) for _ in lengths] if lead else None
         waves = generate(
             self.network,
@@ -173,7 +172,7 @@ class ConditionedWaveNet(nn.Module):
             y,
             before=self._before(len(lengths)),
             given=given,
-            more=None if self.context is None else _more(self.context, len(lengths)),
+            more=None if self.context is None else _more(self.context, len(lengths), lead),
             seed=seed,
             keys=keys,
             stream=stream,
@@ -184,23 +183,46 @@ class ConditionedWaveNet(nn.Module):
         )
         return [wave[lead:] for wave in waves]
 
+    @staticmethod
+    def _conditions(local: LocalCondition, frames: Tensor, lead: int) -> Tensor:
+        """Local conditions (lead + F * hop, Y) of a clip and of `lead` samples before it; beyond it frames are 0."""
+        before = -(-lead // local.hop) + local.reach
+        y: Tensor = local(F.pad(frames, (0, 0, before, local.reach))[None])[0]
+        return y[before * local.hop - lead : (before + len(frames)) * local.hop]
+
+    def _lead(self) -> int:
+        """Samples of silence with which drawing begins.
+
+        Conditions of the silence before a clip already hear of its first frames, or vary within a frame, where the
+        local condition looks at more than one; the network sees so much of them. With zeros for all layers' inputs it
+        sees none.
+        """
+        if self.local is None or self.local.reach == 0 or self.network.padding == "zeros":
+            return 0
+        unit = self.context.pool if self.context is not None else 1
+        return -(-self.network.receptive_field // unit) * unit
+
     def _before(self, batch: int) -> Tensor | None:
-        """Local conditions (B, Y) of the silence before a clip."""
+        """Local conditions (B, Y) of the silence before all that `_lead` covers; features of zeros give zeros there."""
+        like = self.network.first.weight
         parts = []
         if self.local is not None:
-            quiet = next(self.local.parameters()).new_zeros(1, 2 * self.local.reach + 1, self.local.inputs)
-            parts.append(self.local(quiet)[:, self.local.reach * self.local.hop])
+            parts.append(like.new_zeros(1, self.local.channels))
         if self.context is not None:
             parts.append(ContextCache(self.context, 1).condition)
         return torch.cat(parts, -1).expand(batch, -1) if parts else None
 
 
-def _more(stack: ContextStack, batch: int) -> Callable[[Tensor, int], Tensor]:
-    """Conditions of the context stack for one chunk after another, each of `pool` samples."""
+def _more(stack: ContextStack, batch: int, lead: int) -> Callable[[Tensor, int], Tensor]:
+    """Conditions of the context stack for one chunk of `pool` samples after another; the first `lead` are silence.
+
+    To the stack silence is 0, which the codes of the head may only come near.
+    """
     cache = ContextCache(stack, batch)
 
     def condition(heard: Tensor, first: int) -> Tensor:
-        found = cache.push(heard[:, first - stack.pool : first]) if first else cache.condition
-        return found[:, None].expand(-1, stack.pool, -1)
+        if first > lead:
+            cache.push(heard[:, first - stack.pool : first])
+        return cache.condition[:, None].expand(-1, stack.pool, -1)
 
     return condition

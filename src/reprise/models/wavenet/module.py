@@ -86,6 +86,7 @@ class WaveNet(pl.LightningModule):
         self.sample_rate: Tensor
         self.register_buffer("sample_rate", torch.zeros((), dtype=torch.long))  # of the data, kept for generation
         self.past = 0  # samples of context that the data give
+        self.ahead = 0  # samples at the end of a crop whose features lie behind it in part
         self.likelihood = nn.ModuleDict(
             {f"{split}_{name}": metric() for split in ("val", "test") for name, metric in _LIKELIHOODS.items()}
         )
@@ -96,7 +97,8 @@ class WaveNet(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Ask the data for as much past as the network sees, and compare what both call the classes."""
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        data.need_context(self.model.receptive_field)
+        ahead = 0 if self.model.local is None else self.model.local.reach * self.model.local.hop
+        data.need_context(self.model.receptive_field + ahead)
         fitting_labels(self.labels, data.label_names)
         local, context = self.model.local, self.model.context
         if local is not None and (local.inputs, local.hop) != (data.local_channels, data.hop):
@@ -104,12 +106,17 @@ class WaveNet(pl.LightningModule):
                 f"model.local takes {local.inputs} features every {local.hop} samples, the data have "
                 f"{data.local_channels} every {data.hop}. Set model.local.inputs and model.local.hop to these."
             )
+        if data.crop <= ahead:
+            raise ConfigError(
+                f"data.crop={data.crop} has no sample whose features are all in the crop: they reach {ahead} samples "
+                f"ahead. Expected more, e.g. data.crop={4 * ahead}."
+            )
         if context is not None and math.lcm(data.grid, data.hop) % context.pool:
             raise ConfigError(
                 f"crops start at multiples of {math.lcm(data.grid, data.hop)} samples, and frames of the context stack "
                 f"are {context.pool} samples. Set data.grid={context.pool}."
             )
-        self.past = int(data.context)
+        self.past, self.ahead = int(data.context), ahead
         self.sample_rate.fill_(int(data.sample_rate))
         if self.vocode != 0 and self.vocoder is None:
             self.vocoder = vocoder_metrics(int(data.sample_rate))
@@ -122,9 +129,15 @@ class WaveNet(pl.LightningModule):
         return self.model.log_prob(audio, exists, batch["labels"], batch.get("tags"), y, -self.model.receptive_field)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Mean of -log p over those samples of the crops that exist, all with full context, in nats."""
-        exists = batch["exists"][:, self.past :]
-        return -(self(batch) * exists).sum() / exists.sum().clamp(min=1)
+        """-log p of a sample in nats: the mean over crops of the mean over their samples that exist.
+
+        All have their full context, and features: the last `ahead` samples of a crop are left out. A crop counts the
+        same however many samples it has, so that a batch may be divided among processes.
+        """
+        log_prob = self(batch)
+        log_prob = log_prob[:, : log_prob.shape[1] - self.ahead]
+        exists = batch["exists"][:, self.past :][:, : log_prob.shape[1]]
+        return -((log_prob * exists).sum(1) / exists.sum(1).clamp(min=1)).mean()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Likelihood of whole held-out clips."""
@@ -189,11 +202,12 @@ class WaveNet(pl.LightningModule):
         seed: int = 0,
         seconds: float | None = None,
         speaker: str | None = None,
-        labels: dict[str, str] | None = None,
+        labels: dict[str, str | int] | None = None,
         tags: list[str] | None = None,
         temperature: float | None = None,
         engine: Engine = "auto",
         keys: list[int] | None = None,
+        on_step: Callable[[int, int, Sequence[Tensor]], None] | None = None,
     ) -> list[Tensor]:
         """Draw audio.
 
@@ -207,6 +221,8 @@ class WaveNet(pl.LightningModule):
             temperature: below 1 for likelier sound; by default model.temperature.
             engine: auto, compiled or torch.
             keys: one number per clip that, with the seed, decides its noise; by default its place in the list.
+            on_step: called while clips are drawn with the samples drawn of the longest, how many of them are new, and
+                the part that each clip has grown by, (n_i,).
 
         Returns:
             waveforms (T_i,) in [-1, 1].
@@ -215,9 +231,11 @@ class WaveNet(pl.LightningModule):
             ConfigError: an unknown class, or a length that is not above 0 or longer than the features.
         """
         keys = list(range(len(conditions))) if keys is None else keys
-        wanted = dict(labels or {}) | ({} if speaker is None else {"speaker": speaker})
+        wanted: dict[str, str | int] = dict(labels or {}) | ({} if speaker is None else {"speaker": speaker})
         given = [{} if condition is None else condition for condition in conditions]
-        rows = [chosen_labels(wanted, self.labels, self._labels_of(c, k)) for c, k in zip(given, keys, strict=True)]
+        rows = [
+            chosen_labels(wanted, self.labels, self._labels_of(c, seed, k)) for c, k in zip(given, keys, strict=True)
+        ]
         marks = None
         if TAG in self.labels:
             marks = torch.stack([chosen_tags(tags, self.labels[TAG], c.get("tags")) for c in given])
@@ -225,6 +243,14 @@ class WaveNet(pl.LightningModule):
             raise ConfigError(f"tags={tags}: the model knows no tags. Leave them out.")
         frames = [c["local"] for c in given] if self.model.local is not None else None
         lengths = [self._length(seconds, None if frames is None else frames[i]) for i in range(len(given))]
+        told = 0
+
+        def tell(done: int, parts: list[Tensor]) -> None:
+            nonlocal told
+            if on_step is not None:
+                on_step(done, done - told, parts)
+            told = done
+
         return self.model.draw(
             lengths,
             torch.stack(rows),
@@ -234,7 +260,13 @@ class WaveNet(pl.LightningModule):
             keys=keys,
             temperature=self.temperature if temperature is None else temperature,
             engine=engine,
+            on_chunk=tell,
         )
+
+    def generate_steps(self, conditions: Sequence[Any], seconds: float | None = None) -> int:
+        """Samples of the longest of clips that are drawn together, of which `on_step` tells."""
+        has = self.model.local is not None
+        return max(self._length(seconds, condition["local"] if has else None) for condition in conditions)
 
     def _length(self, seconds: float | None, frames: Tensor | None) -> int:
         """Samples of a clip."""
@@ -249,10 +281,10 @@ class WaveNet(pl.LightningModule):
             raise ConfigError(f"seconds={seconds} is longer than the features, {limit:.2f} s. Expected at most that.")
         return wanted
 
-    def _labels_of(self, condition: dict[str, Any], key: int) -> Tensor:
-        """Labels (K,) of a clip; those that are unknown follow from its key."""
+    def _labels_of(self, condition: dict[str, Any], seed: int, key: int) -> Tensor:
+        """Labels (K,) of a clip; those that are unknown follow from seed and key."""
         counts = [len(names) for kind, names in self.labels.items() if kind != TAG]
-        drawn = torch.tensor([int(example_rng(self.seed, "labels", key).integers(n)) for n in counts]).long()
+        drawn = torch.tensor([int(example_rng(seed, "labels", key).integers(n)) for n in counts]).long()
         known = condition.get("labels")
         return drawn if known is None or not len(known) else torch.where(known.cpu() < 0, drawn, known.cpu())
 
@@ -295,7 +327,7 @@ class WaveNet(pl.LightningModule):
     def _drawn(self) -> list[Sample]:
         """Clips to listen to; every process draws the same, so that none waits for another."""
         keys = list(range(self.sample_count))
-        rows = torch.stack([self._labels_of({}, key) for key in keys])
+        rows = torch.stack([self._labels_of({}, self.seed, key) for key in keys])
         marks = (
             None
             if TAG not in self.labels
