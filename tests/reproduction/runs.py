@@ -41,7 +41,8 @@ def entry(root: Path, experiment: str, seed: int, **changes: Any) -> Entry:
         experiment=experiment,
         seed=seed,
         state="finished",
-        command=f"train.py experiment={experiment} seed={seed} trainer=ddp trainer.devices=4 data.root=/data/speech",
+        command=f"/home/someone/reprise/train.py experiment={experiment} seed={seed} trainer=ddp trainer.devices=4 "
+        "data.root=/data/speech",
         overrides=(f"experiment={experiment}", f"seed={seed}"),
         digest="15b61686538263a71dd2fb27a6aaecb9fb6d3c83071171aa348626849572b93b",
         begun=f"2026-11-{10 + seed:02}T13:08:15+00:00",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import platform
 from collections.abc import Callable, Iterator
@@ -193,3 +194,8 @@ def test_other_numbers_are_drawn_in_torch() -> None:
     assert not isinstance(make_sampler(model), CompiledSampler)
     with pytest.raises(ConfigError, match="float32"):
         make_sampler(model, "compiled")
+
+
+def test_the_digest_of_the_source_is_that_of_the_source() -> None:
+    found = hashlib.sha256(of_library.SOURCE.read_bytes()).hexdigest()
+    assert found == of_library.SOURCE_SHA256, f"wavenet.c has changed: set SOURCE_SHA256 in fast/library.py to {found}"

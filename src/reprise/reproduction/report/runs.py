@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import PurePath
 from typing import Any
 
 from reprise.reproduction.entry import Entry, Evaluation
@@ -68,8 +69,9 @@ def _card(run: Entry, context: Context) -> str:
 
 
 def _again(run: Entry) -> str:
-    """The recorded command, as one types it."""
-    return f"python {run.command}" if run.command.startswith("train.py") else run.command
+    """The recorded command, as one types it in the project's folder, wherever that lay."""
+    program, _, words = run.command.partition(" ")
+    return f"python train.py {words}".rstrip() if PurePath(program).name == "train.py" else run.command
 
 
 def _number(found: Any) -> float | None:

@@ -21,6 +21,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("wavenet.c")
+# a run's record digests the Python that it depends on; by this line it depends on the C too
+SOURCE_SHA256 = "fae84db13b1b3b0dbf12edb0fe7c298980bd2676708e063bddea6c6d635ab156"
 FLAGS = (("-O3", "-march=native"), ("-O3", "-mcpu=native"), ("-O3",))
 _DIGEST = hashlib.sha256().digest_size
 
