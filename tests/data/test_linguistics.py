@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import soxr
 
+from reprise.cli.common import compose_checked
 from reprise.config.errors import ConfigError
-from reprise.data.audio.linguistics import EN_US, LinguisticFeatures, hertz_of, is_vowel, syllables
+from reprise.data.audio.linguistics import (
+    EN_US,
+    FRAMES_A_SECOND,
+    LinguisticFeatures,
+    hertz_of,
+    is_vowel,
+    syllables,
+)
 from reprise.data.audio.phonemes import Phone, speak
 from reprise.data.audio.synthesis import SAMPLE_RATE
 
@@ -143,3 +151,15 @@ def test_a_rate_that_frames_do_not_divide_is_refused(rate: int) -> None:
 def test_a_phone_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="'a' twice"):
         LinguisticFeatures(phones=("a", "b", "a"))
+
+
+@pytest.mark.parametrize(
+    "preset",
+    ["model=wavenet_linguistic", "experiment=wavenet/tts_linguistic", "experiment=wavenet/tts_linguistic_f0"],
+)
+def test_presets_take_as_many_features_as_there_are(preset: str) -> None:
+    values = compose_checked([preset]).values
+    given = {key: values["data"][key] for key in ("sample_rate", "neighbours", "f0")}
+    made = LinguisticFeatures(**given)
+    assert values["model"]["local"]["inputs"] == made.channels
+    assert values["model"]["local"]["hop"] * FRAMES_A_SECOND == given["sample_rate"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import soundfile
 import torch
 
 from reprise.config.errors import ConfigError, DataError
+from reprise.data.audio.recordings import Recording, described
 from reprise.data.audio.sequence_folder import SequenceFolder
 from reprise.data.audio.sequences import SequenceDataModule
 from reprise.nn.spectrogram import LogMel
@@ -162,6 +164,21 @@ def test_splits_are_disjoint_seeded_and_as_asked_for(root: Path) -> None:
         load(root, test_clips=None)
     with pytest.raises(DataError, match=r"leave any for training"):
         load(root, val_clips=3, test_clips=3)
+    with pytest.raises(ConfigError, match=r"names 'a/1' twice"):
+        load(root, val_clips=["a/1", "a/1"])
+
+
+def test_the_digest_covers_what_is_said_of_recordings_and_who_is_held_out() -> None:
+    one = Recording(
+        "a", Path("a.wav"), labels={"speaker": "x"}, tags=frozenset({"loud", "slow"}), segments=((0, 1, "p"),)
+    )
+    two = Recording("b", Path("b.wav"))
+    splits = {"train": [0], "test": [1]}
+    first = described([one, two], splits)
+    assert first == described([replace(one, path=Path("elsewhere.wav")), two], splits)
+    assert first != described([one, two], {"train": [1], "test": [0]})
+    for other in ({"labels": {"speaker": "y"}}, {"tags": frozenset({"loud"})}, {"segments": ((0, 1, "q"),)}):
+        assert first != described([replace(one, **other), two], splits)
 
 
 def test_recordings_are_chosen_by_label_and_keep_their_numbers(root: Path) -> None:

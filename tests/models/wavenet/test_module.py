@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchmetrics import Metric, MetricCollection
 
-from reprise.config.errors import ConfigError
+from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.models.wavenet.conditions import LocalCondition
 from reprise.models.wavenet.context import ContextStack
 from reprise.models.wavenet.labels import TAG, chosen_labels, chosen_tags, fitting_labels, global_condition
@@ -26,6 +26,7 @@ LABELS = {"speaker": ["theo", "lucas"], "digit": ["0", "1", "7"]}
 LOCAL = {
     "repeat": {"upsampling": "repeat"},
     "convolved": {"upsampling": "repeat", "convolutions": 2},
+    "of one frame": {"upsampling": "repeat", "convolutions": 1, "kernel": 1},  # features of zeros give no zeros
     "transposed": {"upsampling": "transposed", "factors": [2, 3], "convolutions": 1},
 }
 KINDS: dict[str, dict[str, Any]] = {
@@ -199,6 +200,24 @@ def test_a_clip_sounds_the_same_alone_and_among_others(kind: str, padding: str) 
     for i in range(3):
         alone = of.generate(clips[i : i + 1], seconds=0.06, keys=[4 + i], seed=1)[0]
         torch.testing.assert_close(alone, many[i], atol=0, rtol=0)
+
+
+def test_drawing_is_not_in_bfloat16() -> None:
+    of, clip = module("repeat"), Clips("repeat").clip(0)
+    exact = of.generate([clip], keys=[1])[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(of.generate([clip], keys=[1])[0], exact)
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_weights_and_features_that_are_no_numbers_are_refused(engine: str) -> None:
+    of, clip = module("repeat"), Clips("repeat").clip(0)
+    clip["local"] = clip["local"] * float("nan")
+    with pytest.raises(DataError, match="not finite"):
+        of.generate([clip], keys=[1], engine=engine)
+    of.model.network.out.bias.data[0] = float("inf")
+    with pytest.raises(RunError, match="diverged"):
+        of.generate([Clips("repeat").clip(0)], keys=[1], engine=engine)
 
 
 @pytest.fixture(autouse=True)

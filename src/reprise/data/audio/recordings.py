@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +41,18 @@ class Recording:
     def place(self) -> str:
         """Where the sound is, for messages."""
         return f"{self.path}, member {self.member}" if self.member else str(self.path)
+
+
+def described(recordings: Sequence[Recording], splits: Mapping[str, Sequence[int]]) -> str:
+    """SHA-256 of what is said of recordings beside their sound: labels, tags, segments, and who is held out.
+
+    Args:
+        recordings: in their order.
+        splits: numbers of the recordings of each split.
+    """
+    told = [[r.id, sorted(r.labels.items()), sorted(r.tags), list(r.segments)] for r in recordings]
+    parts = {name: [recordings[i].id for i in chosen] for name, chosen in sorted(splits.items())}
+    return hashlib.sha256(json.dumps([told, parts]).encode()).hexdigest()
 
 
 class Recordings(ABC):

@@ -14,7 +14,7 @@ from torch import Tensor
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.files import MEL, input_files, read_mel
 from reprise.data.audio.labels import TAG, UNKNOWN, name_labels, sorted_names
-from reprise.data.audio.recordings import Recording, Recordings
+from reprise.data.audio.recordings import Recording, Recordings, described
 from reprise.data.audio.sequence_sets import ClipSet, CropSet, Shape, collate_sequences
 from reprise.data.audio.sounds import SoundSettings, read_sound
 from reprise.data.audio.splits import HeldOut, divide, keep_only, leave_out, warn_of_doubles
@@ -245,6 +245,7 @@ class SequenceDataModule(StreamDataModule):
         waves = self._ready()
         return {
             "recordings_sha256": waves.digest,
+            "described_sha256": described(self._chosen, self.splits),
             "sound": self.sound.signature(),
             "local": self.local.signature() if self.local else None,
             "hours": round(float(waves.samples.sum()) / self.sample_rate / 3600, 4),

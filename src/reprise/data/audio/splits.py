@@ -73,6 +73,8 @@ def divide(recordings: Sequence[Recording], val: HeldOut, test: HeldOut, seed: i
     found: dict[str, list[int]] = {}
     for split, asked in (("test", test), ("val", val)):
         if isinstance(asked, list):
+            if twice := [name for i, name in enumerate(asked) if name in asked[:i]]:
+                raise ConfigError(f"data.{split}_clips names {twice[0]!r} twice. Remove one.")
             found[split] = sorted(_index(name, at, f"data.{split}_clips") for name in asked)
         elif asked is None:
             if not official[split]:

@@ -1,30 +1,13 @@
-"""The phones of TIMIT, the classes in which they are usually scored, and the speakers of the core test set."""
+"""The phones of TIMIT as its files name them, the classes they are scored in, and the speakers of the core test set."""
 
 from __future__ import annotations
 
-_PHONES = (
-    "iy ih eh ey ae aa aw ay ah ao oy ow uh uw ux er ax ix axr ax-h "  # vowels
-    "l r w y hh hv el m n ng em en eng nx "  # semivowels, nasals
-    "s sh z zh f th v dh jh ch b d g p t k dx q "  # fricatives, affricates, stops
-    "bcl dcl gcl pcl tcl kcl pau epi h#"  # closures, silence
-)
-PHONES = tuple(_PHONES.split())
+from reprise.metrics.phones import TIMIT_61, TIMIT_61_TO_39
+
+PHONES = TIMIT_61
 """The 61 labels of the .PHN files."""
 
-_SAME = (
-    "aa ao|ah ax ax-h|er axr|hh hv|ih ix|l el|m em|n en nx|ng eng|sh zh|uw ux|sil bcl dcl gcl pcl tcl kcl pau epi h#"
-)
-
-
-def _reduction() -> dict[str, str]:
-    found = {phone: phone for phone in PHONES if phone != "q"}
-    for group in _SAME.split("|"):
-        first, *others = group.split()
-        found |= dict.fromkeys(others, first)
-    return found
-
-
-REDUCED = _reduction()
+REDUCED = {phone: among for phone, among in TIMIT_61_TO_39.items() if among is not None}
 """61 labels to the 39 classes of Lee and Hon (1989); the glottal stop q has none."""
 
 _CORE_TEST = (

@@ -52,7 +52,8 @@ class VCTK(Recordings):
         trimmed = (place / _FLAC).is_dir()
         pattern = f"*/*_mic{self.microphone}.flac" if trimmed else "*/*.wav"
         folder = place / (_FLAC if trimmed else _WAV)
-        files = by_name(sorted(folder.glob(pattern)), lambda path: path.stem)
+        # ids are those of the texts, in both versions: p225_001, whichever microphone
+        files = by_name(sorted(folder.glob(pattern)), lambda path: path.stem.removesuffix(f"_mic{self.microphone}"))
         if not files:
             raise DataError(f"{folder} holds no {pattern}. {self.where_to_get}")
         speakers = read_speakers(place / _SPEAKERS)

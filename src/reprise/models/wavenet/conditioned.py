@@ -156,32 +156,34 @@ class ConditionedWaveNet(nn.Module):
         Raises:
             ConfigError: features are missing or too short.
         """
-        like = self.network.first.weight
-        h = global_condition(self.labels, labels, tags, like)
-        lead = self._lead()
-        y = None
-        if self.local is not None:
-            if frames is None:
-                raise ConfigError("features are missing: the model is conditioned on them. Expected input=PATH.")
-            y = [self._conditions(self.local, f.to(like), lead) for f in frames]
-        given = [torch.zeros(lead) for _ in lengths] if lead else None
-        waves = generate(
-            self.network,
-            [lead + length for length in lengths],
-            h,
-            y,
-            before=self._before(len(lengths)),
-            given=given,
-            more=None if self.context is None else _more(self.context, len(lengths), lead),
-            seed=seed,
-            keys=keys,
-            stream=stream,
-            temperature=temperature,
-            engine=engine,
-            chunk=None if self.context is None else self.context.pool,
-            on_chunk=on_chunk,
-        )
-        return [wave[lead:] for wave in waves]
+        # a code is drawn by a distribution function, which conditions in bfloat16 would shift
+        with torch.autocast(self.network.first.weight.device.type, enabled=False):
+            like = self.network.first.weight
+            h = global_condition(self.labels, labels, tags, like)
+            lead = self._lead()
+            y = None
+            if self.local is not None:
+                if frames is None:
+                    raise ConfigError("features are missing: the model is conditioned on them. Expected input=PATH.")
+                y = [self._conditions(self.local, f.to(like), lead) for f in frames]
+            given = [torch.zeros(lead) for _ in lengths] if lead else None
+            waves = generate(
+                self.network,
+                [lead + length for length in lengths],
+                h,
+                y,
+                before=self._before(len(lengths)),
+                given=given,
+                more=None if self.context is None else _more(self.context, len(lengths), lead),
+                seed=seed,
+                keys=keys,
+                stream=stream,
+                temperature=temperature,
+                engine=engine,
+                chunk=None if self.context is None else self.context.pool,
+                on_chunk=on_chunk,
+            )
+            return [wave[lead:] for wave in waves]
 
     @staticmethod
     def _conditions(local: LocalCondition, frames: Tensor, lead: int) -> Tensor:
@@ -203,11 +205,12 @@ class ConditionedWaveNet(nn.Module):
         return -(-self.network.receptive_field // unit) * unit
 
     def _before(self, batch: int) -> Tensor | None:
-        """Local conditions (B, Y) of the silence before all that `_lead` covers; features of zeros give zeros there."""
+        """Local conditions (B, Y) of the silence before all that `_lead` covers."""
         like = self.network.first.weight
         parts = []
         if self.local is not None:
-            parts.append(like.new_zeros(1, self.local.channels))
+            quiet = like.new_zeros(1, 2 * self.local.reach + 1, self.local.inputs)
+            parts.append(self.local(quiet)[:, self.local.reach * self.local.hop])
         if self.context is not None:
             parts.append(ContextCache(self.context, 1).condition)
         return torch.cat(parts, -1).expand(batch, -1) if parts else None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reprise.config.errors import ConfigError
+from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.models.wavenet.cached import CachedSampler, Sampler
 from reprise.models.wavenet.fast.library import library
 from reprise.models.wavenet.fast.sampler import CompiledSampler, can_compile
@@ -86,6 +86,7 @@ def generate(
     y = None if y is None else [rows.to(like) for rows in y]
     if before is None and network.local_channels:
         before = like.new_zeros(len(lengths), network.local_channels)
+    _check_finite(network, h, y)
     sampler = make_sampler(network, engine)
     begins = [len(start) for start in given]
     heard = [network.head.inputs(start.to(device)[None])[0] for start in given]
@@ -126,6 +127,17 @@ def _draw(
         if on_chunk is not None:
             on_chunk(first + count, new)
     return [torch.cat(of)[:length] for of, length in zip(parts, lengths, strict=True)]
+
+
+def _check_finite(network: WaveNetNetwork, h: Tensor | None, y: list[Tensor] | None) -> None:
+    """Refuse what would be drawn as sound and is none: the compiled step takes what is not a number for silence."""
+    if not all(bool(weight.isfinite().all()) for weight in network.parameters()):
+        raise RunError(
+            "the network's weights are not finite: training diverged. Take another checkpoint, or train with a lower "
+            "rate."
+        )
+    if not all(bool(rows.isfinite().all()) for rows in ([] if h is None else [h]) + (y or [])):
+        raise DataError("the conditions are not finite. Expected finite features.")
 
 
 def make_sampler(network: WaveNetNetwork, engine: Engine = "auto") -> Sampler:

@@ -35,7 +35,7 @@ class WaveNet(pl.LightningModule):
     Args:
         network: gives p(x_t | past, conditions).
         optimizer: optimiser class with its settings, waiting for parameters.
-        seed: decides what is drawn.
+        seed: decides what is drawn when a run is evaluated.
         labels: names of the classes of each kind that audio is conditioned on, e.g. speaker; null for none. One-hot
             vectors of all kinds together are the global condition, whose length is network.global_channels.
         local: makes local conditions of frames of features; null for none.
@@ -309,7 +309,7 @@ class WaveNet(pl.LightningModule):
             batch["labels"][chosen],
             batch["tags"][chosen] if "tags" in batch else None,
             [batch["local"][i] for i in chosen],
-            seed=0,
+            seed=self.seed,
             keys=positions,
             stream="test",
             temperature=self.temperature,
@@ -335,7 +335,7 @@ class WaveNet(pl.LightningModule):
         )
         lengths = [self._length(None, None)] * len(keys)
         made = self.model.draw(
-            lengths, rows, marks, None, seed=0, keys=keys, stream="test", temperature=self.temperature
+            lengths, rows, marks, None, seed=self.seed, keys=keys, stream="test", temperature=self.temperature
         )
         kinds = [kind for kind in self.labels if kind != TAG]
         return [
