@@ -92,8 +92,8 @@ def test_glob_over_a_group(tmp_path: Path, sweep: Sweep, capsys: pytest.CaptureF
     assert sweep("arch=glob(wavegrad/*)", "hydra.launcher.n_jobs=2") == 0
     chosen = {p["params"]["arch"] for p in book_of(tmp_path)["points"]}
     assert chosen == {"wavegrad/base", "wavegrad/large", "wavegrad/small", "wavegrad/tiny"}
-    assert sweep("arch=glob(wavenet/*)") == 2
-    assert "arch=glob(wavenet/*) matches nothing" in capsys.readouterr().err
+    assert sweep("arch=glob(wavegard/*)") == 2
+    assert "arch=glob(wavegard/*) matches nothing" in capsys.readouterr().err
 
 
 def test_more_seeds_reuse_what_is_finished(
