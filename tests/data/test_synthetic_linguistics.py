@@ -17,6 +17,7 @@ from reprise.config.errors import ConfigError, DataError
 from reprise.config.instantiate import instantiate
 from reprise.data.audio.spoken import phones_of_recording, read_sentences
 from reprise.data.audio.synthetic_linguistics import LinguisticSpeech
+from reprise.data.audio.waves import LocalFeatures
 from tests.commands import ROOT
 
 TEXTS = ["The owl turned its head.", "Old songs travel further.", "Put it at the bottom.", "Rain is likely.", "Go on."]
@@ -158,6 +159,48 @@ def test_another_voice_has_an_inventory_of_its_own(place: Path, tmp_path: Path) 
     other = data.feature_names().index("phone=other")
     assert local[:, : other + 1].sum(dim=1).eq(1.0).all()
     assert not local[:, other].any()
+
+
+def test_nothing_is_spoken_before_it_is_asked_for(place: Path, tmp_path: Path) -> None:
+    settings: Any = {"batch_size": 2, "seed": 0, "crop": 3200, "text": str(tmp_path / "zwei.txt"), "sample_rate": 8000}
+    cache = tmp_path / "none"
+    data = LinguisticSpeech(**settings, cache=str(cache), voice="de", val_clips=1, test_clips=1)
+    assert not cache.exists()
+    assert (data.hop, data.local_channels) == (40, 0)
+    with pytest.raises(RuntimeError, match="setup"):
+        data.feature_names()
+    with pytest.raises(DataError, match=r"zwei\.txt cannot be read"):
+        data.prepare_data()
+    (tmp_path / "zwei.txt").write_text("Guten Morgen.\nSchönen Tag.\nBis später.\n", encoding="utf-8")
+    data.setup("test")
+    assert len(data.feature_names()) == data.local_channels == data.eval_set("test")[0]["local"].shape[1]
+
+
+def test_features_follow_the_file_of_the_phones(place: Path, tmp_path: Path) -> None:
+    cache = {"cache": str(tmp_path), "val_clips": ["0001"], "test_clips": ["0002"]}
+    data = made(place, **cache)
+    before = data.eval_set("test")[0]["local"]
+    (recording,) = [r for r in data.recordings.find(None, tmp_path) if r.id == "0002"]
+    file = recording.path.with_suffix(".json")
+    rows = json.loads(file.read_text())
+    rows[0][0] = "s"
+    file.write_text(json.dumps(rows))
+    after = made(place, **cache).eval_set("test")[0]
+    assert not torch.equal(after["local"], before)
+    assert after["local"][0, made(place).feature_names().index("phone=s")] == 1.0
+    file.write_text("{}")
+    with pytest.raises(DataError, match=r"0002\.json does not hold the phones of 0002\. Delete"):
+        made(place, **cache)
+
+
+def test_the_format_of_features_is_in_the_key_of_the_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(place)
+    folders = len(list((place / "waves").glob("*/index.json")))
+    made(place)
+    assert len(list((place / "waves").glob("*/index.json"))) == folders
+    monkeypatch.setattr(LocalFeatures, "format", 99)
+    made(place)
+    assert len(list((place / "waves").glob("*/index.json"))) == folders + 1
 
 
 def test_the_config_builds_it(place: Path) -> None:

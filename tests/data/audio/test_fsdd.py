@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import logging
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.fsdd import FSDD
+from reprise.data.audio.fsdd import SPEAKERS as SPEAKERS_OF_FSDD
 from reprise.data.audio.sequences import SequenceDataModule
 from tests.data.audio.sounds import noise, write
 
@@ -50,13 +53,14 @@ def archives(root: Path, folder: Path, ending: str = "flac") -> Path:
     return folder
 
 
-def load(root: Path | None, cache: Path, recordings: FSDD | None = None) -> SequenceDataModule:
+def load(root: Path | None, cache: Path, recordings: FSDD | None = None, **settings: Any) -> SequenceDataModule:
     data = SequenceDataModule(
         recordings or FSDD(),
         *(2, 0, str(cache), 100, 8000),
         root=None if root is None else str(root),
         labels=["speaker", "digit"],
         val_clips=2,
+        **settings,
     )
     data.prepare_data()
     data.setup("fit")
@@ -120,3 +124,35 @@ def test_a_recording_in_two_places_is_an_error(root: Path, tmp_path: Path) -> No
     (packed / "0_theo_3.wav").write_bytes((root / "recordings" / "0_theo_3.wav").read_bytes())
     with pytest.raises(DataError, match=r"0_theo_3\.wav and .*theo\.tar\.gz, member .* are both called '0_theo_3'"):
         load(packed, tmp_path / "cache")
+
+
+def test_a_copy_with_clips_missing_says_how_many_of_what(root: Path, tmp_path: Path, caplog: Any) -> None:
+    with caplog.at_level(logging.WARNING):
+        data = load(root, tmp_path / "cache")
+    missing = data.data_digests()["missing"]
+    # 20 of 3,000 are there: of each speaker and of each digit two times five, of which four are for testing
+    assert (missing["recordings"], missing["of"]) == (2980, 3000)
+    assert missing["split"] == {"test": 300 - 8, "train": 2700 - 12}
+    assert missing["speaker"] == {"george": 490, "theo": 490} | dict.fromkeys(
+        set(SPEAKERS_OF_FSDD) - {"george", "theo"}, 500
+    )
+    assert missing["digit"] == {"0": 290, "7": 290} | dict.fromkeys("12345689", 300)
+    (told,) = [r.getMessage() for r in caplog.records if "lacks" in r.getMessage()]  # once, not at each reading
+    assert "lacks 2,980 of the 3,000" in told and "test 292, train 2688" in told and "theo 490" in told
+    assert "The test split is not the official one" in told
+    with pytest.raises(ConfigError, match=r"data\.only\.speaker names 'lucas', which no recording has"):
+        load(root, tmp_path / "cache", only={"speaker": ["lucas"]})
+
+
+def test_of_a_whole_copy_nothing_is_missing(tmp_path: Path) -> None:
+    for name in (f"{d}_{s}_{i}" for d in range(10) for s in SPEAKERS_OF_FSDD for i in range(50)):
+        (tmp_path / f"{name}.wav").touch()  # listed, not read
+    fsdd = FSDD()
+    assert len(fsdd.find(tmp_path, tmp_path)) == 3000
+    assert fsdd.facts == {"missing": {"recordings": 0, "of": 3000}} and fsdd.complaint == ""
+    (tmp_path / "3_lucas_9.wav").unlink()
+    fsdd.find(tmp_path, tmp_path)
+    assert "split: train 1; speaker: lucas 1; digit: 3 1)" in fsdd.complaint
+    assert "official" not in fsdd.complaint
+    with pytest.raises(ConfigError, match=r"test_indices is 0\. Expected 1 to 49"):
+        FSDD(test_indices=0)

@@ -1,45 +1,22 @@
-"""Names of labels and tags, and which class a frame has."""
+"""Numbers of labels, and which class a frame has."""
 
 from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 
-from reprise.config.errors import ConfigError
-from reprise.data.audio.labels import label_indices, label_row, sorted_names, tag_values
+from reprise.data.audio.labels import label_row, sorted_names
 from reprise.data.audio.segments import class_sequence, frame_classes
 
 NAMES = {"speaker": ["george", "jackson", "theo"], "digit": ["0", "1", "2"], "tag": ["guitar", "slow"]}
 
 
 def test_names_become_numbers() -> None:
-    assert label_indices({"digit": "2", "speaker": "jackson"}, NAMES).tolist() == [1, 2]
-    assert label_indices({"digit": "0"}, NAMES).tolist() == [-1, 0]
-    assert label_indices({}, {}).shape == (0,)
+    assert label_row({"digit": "2", "speaker": "jackson"}, NAMES).tolist() == [1, 2]
     assert label_row({"speaker": "somebody", "digit": "1", "other": "x"}, NAMES).tolist() == [-1, 1]
-    assert label_indices({}, NAMES).dtype == torch.int64
-
-
-def test_names_that_are_not_known_are_answered_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"speaker=jakson is not known to these data. Did you mean 'jackson'\?"):
-        label_indices({"speaker": "jakson"}, NAMES)
-    with pytest.raises(ConfigError, match=r"digit=12345 is not known.*Valid names: 0, 1, 2\."):
-        label_indices({"digit": "12345"}, NAMES)
-    with pytest.raises(ConfigError, match=r"'speakr' is not a kind of label.*'speaker'"):
-        label_indices({"speakr": "theo"}, NAMES)
-    with pytest.raises(ConfigError, match=r"tag_values"):
-        label_indices({"tag": "slow"}, NAMES)
-
-
-def test_tags_are_zeros_and_ones() -> None:
-    assert tag_values(["slow"], NAMES).tolist() == [0.0, 1.0]
-    assert tag_values([], NAMES).tolist() == [0.0, 0.0]
-    with pytest.raises(ConfigError, match=r"'guitars' is not a tag.*'guitar'"):
-        tag_values(["guitars"], NAMES)
-    with pytest.raises(ConfigError, match=r"No name is valid"):
-        tag_values(["slow"], {"speaker": ["theo"]})
+    assert label_row({}, {}).shape == (0,)
+    assert label_row({}, NAMES).dtype == torch.int64
 
 
 def test_numbers_are_sorted_as_numbers() -> None:

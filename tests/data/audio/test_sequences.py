@@ -16,6 +16,10 @@ from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.recordings import Recording, described
 from reprise.data.audio.sequence_folder import SequenceFolder
 from reprise.data.audio.sequences import SequenceDataModule
+from reprise.models.wavenet.conditioned import ConditionedWaveNet
+from reprise.models.wavenet.conditions import LocalCondition
+from reprise.models.wavenet.heads import Softmax
+from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.nn.spectrogram import LogMel
 from tests.data.audio.sounds import noise, write
 
@@ -149,6 +153,35 @@ def test_evaluation_reads_whole_clips(root: Path) -> None:
     assert np.array_equal(cut["audio"].numpy(), noise(900, 0)[:400])
     assert cut["local"].shape == (10, 5)
     assert len(load(root, test_clips=2, limit_test=1).eval_set("test")) == 1
+
+
+def test_a_cut_clip_keeps_the_features_that_follow(root: Path) -> None:
+    data = load(root, max_seconds=0.0521, features=mels(), grid=20, test_clips=["a/0", "b/3"])
+    data.need_context(100)
+    whole = load(root, features=mels(), test_clips=["a/0", "b/3"]).eval_set("test")
+    cut, short = data.eval_set("test")[0], data.eval_set("test")[1]
+    assert cut["audio"].shape == (400,)  # down to whole frames
+    assert torch.equal(cut["local"], whole[0]["local"][:13])  # 10 frames, and 120 samples of context
+    assert cut["local"].ne(0.0).any(1).all()
+    assert torch.equal(short["local"], whole[1]["local"])  # 60 samples: nothing is cut, and nothing follows
+    assert dict(data.example_inputs(1))["a-0"]["local"].shape == (10, 5)
+
+
+def test_the_likelihood_of_a_cut_clip_is_that_of_the_whole_up_to_there(root: Path) -> None:
+    local = LocalCondition(5, 4, 40, "transposed", [8, 5], convolutions=1)
+    network = WaveNetNetwork(Softmax(16), dilations=[1, 2], blocks=1, residual=4, skip=4, local_channels=4)
+    with torch.no_grad():
+        for parameter in (*network.parameters(), *local.parameters()):
+            parameter.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(parameter.numel()))
+    model = ConditionedWaveNet(network, {}, local)
+    found = []
+    for most in (0.05, None):
+        data = load(root, labels=[], max_seconds=most, features=mels())
+        data.need_context(model.receptive_field + local.reach * local.hop)
+        item = data.eval_set("test")[0]
+        found.append(model.clip_log_prob(item["audio"], item["labels"], None, item["local"]))
+    assert local.reach > 1 and len(found[0]) == 400
+    assert torch.allclose(found[0], found[1][:400], atol=1e-5)
 
 
 def test_splits_are_disjoint_seeded_and_as_asked_for(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""Labels of clips: from names to numbers and back, of the command line too."""
+"""Labels of clips: from names to numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from reprise.config.errors import ConfigError, suggest
+from reprise.config.errors import ConfigError
 from reprise.data.audio.recordings import Recording
 
 UNKNOWN = -1
@@ -41,41 +41,3 @@ def label_row(labels: Mapping[str, str], label_names: Mapping[str, Sequence[str]
     kinds = [kind for kind in label_names if kind != TAG]
     found = [list(label_names[k]).index(labels[k]) if labels.get(k) in label_names[k] else UNKNOWN for k in kinds]
     return torch.tensor(found, dtype=torch.int64)
-
-
-def label_indices(names: Mapping[str, str], label_names: Mapping[str, Sequence[str]]) -> Tensor:
-    """Turn names, such as a user gives, into the labels that a model is conditioned on.
-
-    Args:
-        names: kind to name, e.g. {"speaker": "george"}; kinds that are left out are unknown.
-        label_names: of the data: kind to its names.
-
-    Returns:
-        (K,) int64 in the order of the kinds (tags have none), -1 for unknown.
-
-    Raises:
-        ConfigError: a kind or a name is not among them; the message has the nearest, or all.
-    """
-    kinds = [kind for kind in label_names if kind != TAG]
-    for kind, name in names.items():
-        if kind == TAG:
-            raise ConfigError("Tags hold several at once and are no label. Use tag_values for them.")
-        if kind not in kinds:
-            raise ConfigError(f"{kind!r} is not a kind of label of these data. {suggest(kind, kinds)}")
-        if name not in label_names[kind]:
-            raise ConfigError(f"{kind}={name} is not known to these data. {suggest(name, label_names[kind])}")
-    return label_row(names, label_names)
-
-
-def tag_values(names: Iterable[str], label_names: Mapping[str, Sequence[str]]) -> Tensor:
-    """Turn names of tags into (N,) float32: 1 where a tag of `label_names["tag"]` is among them, 0 elsewhere.
-
-    Raises:
-        ConfigError: the data have no tags, or not this one.
-    """
-    known = list(label_names.get(TAG, ()))
-    chosen = list(names)
-    for name in chosen:
-        if name not in known:
-            raise ConfigError(f"{name!r} is not a tag of these data. {suggest(name, known)}")
-    return torch.tensor([float(name in chosen) for name in known])

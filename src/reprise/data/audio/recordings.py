@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from reprise.config.errors import ConfigError, DataError
 
@@ -64,6 +65,10 @@ class Recordings(ABC):
     """Names of tags, in order, known once the recordings are listed; empty where the data have none."""
     frame_names: Sequence[str] = ()
     """Names of the classes of segments; empty where the data have none."""
+    facts: Mapping[str, Any] = MappingProxyType({})
+    """What the run record has to say of this copy beside digests and counts, known once the recordings are listed."""
+    complaint: str = ""
+    """What is missing of this copy, for a warning, known once the recordings are listed; empty where nothing is."""
 
     @abstractmethod
     def find(self, root: Path | None, cache: Path) -> list[Recording]:

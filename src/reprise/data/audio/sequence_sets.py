@@ -64,37 +64,39 @@ class Shape:
         return classes
 
 
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """Some clips of a data set.
+
+    Attributes:
+        waves: all recordings.
+        recordings: what is known of each.
+        chosen: numbers of the recordings that these clips are.
+        shape: of items.
+    """
+
+    waves: Waves
+    recordings: Sequence[Recording]
+    chosen: Sequence[int]
+    shape: Shape
+
+
 class CropSet(Dataset[dict[str, Any]]):
     """Crops by position in the stream; which crop is a function of seed and position.
 
     Args:
-        waves: the recordings.
-        recordings: what is known of each.
         clips: those for training.
-        shape: of items.
         step: crops start at its multiples.
         crops_per_clip: crops of each clip in one epoch; None for as many as cover it.
         seed: of the run.
     """
 
-    def __init__(
-        self,
-        waves: Waves,
-        recordings: Sequence[Recording],
-        clips: Sequence[int],
-        shape: Shape,
-        step: int,
-        crops_per_clip: int | None,
-        seed: int,
-    ) -> None:
-        self.waves = waves
-        self.recordings = recordings
+    def __init__(self, clips: Clips, step: int, crops_per_clip: int | None, seed: int) -> None:
         self.clips = clips
-        self.shape = shape
         self.step = step
         self.seed = seed
-        lengths = waves.samples[np.asarray(clips)]
-        counts = -(-lengths // shape.crop) if crops_per_clip is None else np.full(len(clips), crops_per_clip)
+        lengths = clips.waves.samples[np.asarray(clips.chosen)]
+        counts = -(-lengths // clips.shape.crop) if crops_per_clip is None else np.full(len(lengths), crops_per_clip)
         self._ends = np.cumsum(counts)
 
     def __len__(self) -> int:
@@ -103,67 +105,58 @@ class CropSet(Dataset[dict[str, Any]]):
     def __getitem__(self, position: int) -> dict[str, Any]:
         """The crop at a position, with its context."""
         number = example_at(position, self.seed, len(self))
-        clip = self.clips[int(np.searchsorted(self._ends, number, side="right"))]
-        shape, length = self.shape, int(self.waves.samples[clip])
+        waves, shape = self.clips.waves, self.clips.shape
+        clip = self.clips.chosen[int(np.searchsorted(self._ends, number, side="right"))]
+        recording, length = self.clips.recordings[clip], int(waves.samples[clip])
         # the last start leaves less than a step of the clip behind the crop, so that each sample can be met
         starts = -(-max(0, length - shape.crop) // self.step) + 1
         start = self.step * int(example_rng(self.seed, "crop", position).integers(starts))
         first, count = start - shape.context, shape.context + shape.crop
         item: dict[str, Any] = {
-            "audio": self.waves.audio(clip, first, count),
-            "exists": self.waves.exists(clip, first, count),
+            "audio": waves.audio(clip, first, count),
+            "exists": waves.exists(clip, first, count),
             "position": position,
-            **shape.labels(self.recordings[clip]),
+            **shape.labels(recording),
         }
-        if self.waves.has_local:
-            item["local"] = self.waves.local(clip, first // self.waves.hop, count // self.waves.hop)
+        if waves.has_local:
+            item["local"] = waves.local(clip, first // waves.hop, count // waves.hop)
         if shape.frame_names:
-            offset = int(self.waves.offsets[clip])
-            item["frames"] = shape.frames(self.recordings[clip], offset, start, shape.crop, length)
+            item["frames"] = shape.frames(recording, int(waves.offsets[clip]), start, shape.crop, length)
         return item
 
 
 class ClipSet(Dataset[dict[str, Any]]):
     """Held-out clips, whole or their first `most` samples.
 
+    A clip that was cut keeps the local features of the samples that follow, as far as the context reaches: a model may
+    look at features ahead of a sample, and zeros in their place would be scored.
+
     Args:
-        waves: the recordings.
-        recordings: what is known of each.
         clips: those held out.
-        shape: of items.
         most: samples of a clip; None for all.
     """
 
-    def __init__(
-        self,
-        waves: Waves,
-        recordings: Sequence[Recording],
-        clips: Sequence[int],
-        shape: Shape,
-        most: int | None,
-    ) -> None:
-        self.waves = waves
-        self.recordings = recordings
+    def __init__(self, clips: Clips, most: int | None) -> None:
         self.clips = clips
-        self.shape = shape
         self.most = most
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.clips.chosen)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         """A clip without context."""
-        clip, shape = self.clips[i], self.shape
-        recording, offset = self.recordings[clip], int(self.waves.offsets[clip])
-        count = min(int(self.waves.samples[clip]), self.most or int(self.waves.samples[clip]))
+        waves, shape, clip = self.clips.waves, self.clips.shape, self.clips.chosen[i]
+        recording, offset = self.clips.recordings[clip], int(waves.offsets[clip])
+        length = int(waves.samples[clip])
+        count = min(length, self.most or length)
         item: dict[str, Any] = {
-            "audio": self.waves.audio(clip, 0, count),
-            "id": self.waves.ids[clip],
+            "audio": waves.audio(clip, 0, count),
+            "id": waves.ids[clip],
             "position": i,
             **shape.labels(recording),
         }
-        if self.waves.has_local:
-            item["local"] = self.waves.local(clip, 0, -(-count // self.waves.hop))
+        if waves.has_local:
+            item["local"] = waves.local(clip, 0, -(-min(length, count + shape.context) // waves.hop))
         if shape.frame_names:
             item["frames"] = shape.frames(recording, offset, 0, count, count)
             begin, end = offset / shape.sample_rate, (offset + count) / shape.sample_rate

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.files import MEL, input_files, read_mel
 from reprise.data.audio.labels import TAG, UNKNOWN, name_labels, sorted_names
 from reprise.data.audio.recordings import Recording, Recordings, described
-from reprise.data.audio.sequence_sets import ClipSet, CropSet, Shape, collate_sequences
+from reprise.data.audio.sequence_sets import Clips, ClipSet, CropSet, Shape, collate_sequences
 from reprise.data.audio.sounds import SoundSettings, read_sound
 from reprise.data.audio.splits import HeldOut, divide, keep_only, leave_out, warn_of_doubles
 from reprise.data.audio.waves import LocalFeatures, MelFeatures, Waves, load_waves
 from reprise.data.module import StreamDataModule
 from reprise.nn.spectrogram import LogMel
 from reprise.samples.audio import write_audio
+
+log = logging.getLogger(__name__)
 
 
 class SequenceDataModule(StreamDataModule):
@@ -34,7 +37,7 @@ class SequenceDataModule(StreamDataModule):
 
     An evaluation item is a whole clip without context: "audio" (T,), "labels", "id", "position", and where the data
     have them "local" (ceil(T / hop), C), "tags", "frames" (ceil(T / grid),) and "classes" (number of segments,), what a
-    recogniser should find.
+    recogniser should find. Of a clip that `max_seconds` cuts, "local" goes on behind T as far as the context reaches.
 
     Attributes:
         sample_rate: in Hz.
@@ -63,7 +66,7 @@ class SequenceDataModule(StreamDataModule):
         only: kind of label to names: other recordings are left out. Names keep their numbers.
         evaluate_only: likewise for the held-out clips alone.
         skip: ids of recordings to leave out.
-        max_seconds: of each held-out clip, from its beginning; None for all of it.
+        max_seconds: of each held-out clip, from its beginning, down to whole frames of hop and grid; None for all.
         resample, mono, trim_silence, peak: see SoundSettings.
 
     Raises:
@@ -178,6 +181,8 @@ class SequenceDataModule(StreamDataModule):
         if self._waves is not None:
             return
         everything, self._chosen, self._waves = self._load()
+        if self.recordings.complaint:
+            log.warning("%s", self.recordings.complaint)
         self.label_names = self._names(everything)
         self.frame_names = self._frame_names(everything)
         self.splits = divide(self._chosen, self.held_out_clips["val"], self.held_out_clips["test"], self.split_seed)
@@ -214,17 +219,22 @@ class SequenceDataModule(StreamDataModule):
             raise RuntimeError("setup() has not been called")
         return self._waves
 
+    def _clips(self, chosen: Sequence[int]) -> Clips:
+        return Clips(self._ready(), [self._framed(r) for r in self._chosen], chosen, self._shape())
+
     def train_set(self) -> CropSet:
         """Crops of the training clips by position in the stream."""
-        waves, step = self._ready(), math.lcm(self.hop, self.grid)
-        framed = [self._framed(r) for r in self._chosen]
-        return CropSet(waves, framed, self.splits["train"], self._shape(), step, self.crops_per_clip, self.seed)
+        step = math.lcm(self.hop, self.grid)
+        return CropSet(self._clips(self.splits["train"]), step, self.crops_per_clip, self.seed)
 
     def eval_set(self, split: str) -> ClipSet:
         """Held-out clips, cut to `max_seconds`."""
-        most = None if self.max_seconds is None else max(1, int(self.max_seconds * self.sample_rate))
-        clips = self.splits[split][: self.limits[split]]
-        return ClipSet(self._ready(), [self._framed(r) for r in self._chosen], clips, self._shape(), most)
+        most = None
+        if self.max_seconds is not None:
+            # whole frames: of one that is cut in two the class would be that of samples that are not there
+            step = math.lcm(self.hop, self.grid)
+            most = max(1, int(self.max_seconds * self.sample_rate) // step) * step
+        return ClipSet(self._clips(self.splits[split][: self.limits[split]]), most)
 
     def _framed(self, recording: Recording) -> Recording:
         """A recording whose one segment is all of it, where its label is the class of its frames."""
@@ -252,6 +262,7 @@ class SequenceDataModule(StreamDataModule):
             "clips": {name: len(clips) for name, clips in self.splits.items()},
             "labels": {kind: len(names) for kind, names in self.label_names.items()},
             "frame_classes": len(self.frame_names),
+            **self.recordings.facts,
         }
 
     def read_inputs(self, path: Path) -> Iterable[tuple[str, dict[str, Tensor]]]:
@@ -281,6 +292,8 @@ class SequenceDataModule(StreamDataModule):
         for i in range(min(count, len(clips))):
             item = clips[i]
             given: dict[str, Tensor] = {key: item[key] for key in ("local", "labels", "tags") if key in item}
+            if "local" in given:  # to be drawn as long as the clip is
+                given["local"] = given["local"][: -(-len(item["audio"]) // self.hop)]
             found.append((item["id"].replace("/", "-"), given))
         return found
 

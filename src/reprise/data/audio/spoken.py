@@ -52,10 +52,24 @@ def wav_bytes(utterance: Utterance) -> bytes:
     return buffer.getvalue()
 
 
+def phones_file(recording: Recording) -> Path:
+    """Where the phones of a recording of `SpokenSentences` are."""
+    return recording.path.with_suffix(".json")
+
+
 def phones_of_recording(recording: Recording) -> tuple[Phone, ...]:
-    """The phones of a recording of `SpokenSentences`; their times count its samples."""
-    rows = json.loads(recording.path.with_suffix(".json").read_text(encoding="utf-8"))
-    return tuple(Phone(*row) for row in rows)
+    """The phones of a recording of `SpokenSentences`; their times count its samples.
+
+    Raises:
+        DataError: their file is missing or damaged.
+    """
+    file = phones_file(recording)
+    try:
+        if phones := tuple(Phone(*row) for row in json.loads(file.read_text(encoding="utf-8"))):
+            return phones
+    except (OSError, ValueError, TypeError):
+        pass
+    raise DataError(f"{file} does not hold the phones of {recording.id}. Delete {file.parent}: it will be made again.")
 
 
 class SpokenSentences(Recordings):
@@ -85,10 +99,15 @@ class SpokenSentences(Recordings):
         listed = [Recording(path.stem, path) for path in sorted(folder.glob("*.wav"))]
         return [Recording(r.id, r.path, segments=_segments(phones_of_recording(r))) for r in listed]
 
+    @property
+    def fixed_phones(self) -> tuple[str, ...] | None:
+        """The inventory of en-us; None for other voices, whose phones are known when they have spoken."""
+        return EN_US if self.voice.partition("+")[0] == VOICE else None  # a variant such as en-us+f3 has the same
+
     def phones(self, cache: Path) -> tuple[str, ...]:
         """The phones that are told apart: the fixed inventory of en-us, of other voices all they say of the texts."""
-        if self.voice.partition("+")[0] == VOICE:  # a variant such as en-us+f3 has the same phones
-            return EN_US
+        if (fixed := self.fixed_phones) is not None:
+            return fixed
         return tuple(json.loads((self.make(cache) / "phones.txt").read_text(encoding="utf-8")))
 
     def make(self, cache: Path) -> Path:

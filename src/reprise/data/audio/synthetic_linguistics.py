@@ -17,11 +17,9 @@ from reprise.data.audio.phonemes import Phone, speak
 from reprise.data.audio.recordings import Recording
 from reprise.data.audio.sequences import SequenceDataModule
 from reprise.data.audio.sounds import read_sound
-from reprise.data.audio.spoken import SpokenSentences, phones_of_recording, read_sentences, wav_bytes
+from reprise.data.audio.spoken import SpokenSentences, phones_file, phones_of_recording, read_sentences, wav_bytes
 from reprise.data.audio.synthesis import SAMPLE_RATE, VOICE
-from reprise.data.audio.waves import LocalFeatures
-
-_FORMAT = 1  # of the features: their values depend on it where their names say nothing
+from reprise.data.audio.waves import LocalFeatures, Waves
 
 
 class LinguisticFrames(LocalFeatures):
@@ -33,8 +31,12 @@ class LinguisticFrames(LocalFeatures):
         self.channels = features.channels
 
     def signature(self) -> dict[str, Any]:
-        """The names of the features."""
-        return {"linguistics": _FORMAT, "names": self.features.feature_names()}
+        """The names of the features, and of what format they are."""
+        return {"linguistics": self.format, "names": self.features.feature_names()}
+
+    def sources(self, recording: Recording) -> list[Path]:
+        """The file of the phones."""
+        return [phones_file(recording)]
 
     def frames(self, recording: Recording, wave: Tensor) -> Tensor:
         """Features (F, channels) of a recording."""
@@ -50,6 +52,9 @@ class LinguisticSpeech(SequenceDataModule):
 
     The paper predicts the durations of phones and log F0 by other models. There are none here: both are espeak-ng's
     own, for sentences to generate too. Such speech is espeak-ng's prosody in the model's voice.
+
+    Nothing is spoken before `prepare_data` or `setup`. The phones of voices other than en-us are known then:
+    until then `local_channels` is 0, and `feature_names` is not to be called.
 
     Args:
         batch_size, seed, cache, crop, num_workers, max_device_batch, eval_batch_size, limit_val, limit_test, grid,
@@ -89,13 +94,14 @@ class LinguisticSpeech(SequenceDataModule):
         split_seed: int = 0,
         max_seconds: float | None = None,
     ) -> None:
-        sentences = SpokenSentences(text, voice, phone_classes)
-        phones = sentences.phones(Path(cache).expanduser())
-        # set before the parent's constructor, which asks local_features() for its hop and channels
-        self.linguistics = LinguisticFrames(LinguisticFeatures(sample_rate, phones, neighbours, f0))
+        self.sentences = SpokenSentences(text, voice, phone_classes)
         self.voice = voice
+        self.neighbours, self.f0 = neighbours, f0
+        # set before the parent's constructor, which asks local_features() for its hop and channels
+        fixed = self.sentences.fixed_phones
+        self.linguistics = LinguisticFrames(LinguisticFeatures(sample_rate, fixed or (), neighbours, f0))
         super().__init__(
-            sentences,
+            self.sentences,
             batch_size,
             seed,
             cache,
@@ -114,13 +120,36 @@ class LinguisticSpeech(SequenceDataModule):
             max_seconds=max_seconds,
             resample=True,
         )
+        self._knows_phones = fixed is not None
+        if not self._knows_phones:
+            self.local_channels = 0
+
+    def _load(self) -> tuple[list[Recording], list[Recording], Waves]:
+        self._learn_phones()
+        return super()._load()
+
+    def _learn_phones(self) -> None:
+        """Have the voice speak the sentences where its phones are not known yet."""
+        if self._knows_phones:
+            return
+        phones = self.sentences.phones(self.cache)
+        self.linguistics = LinguisticFrames(LinguisticFeatures(self.sample_rate, phones, self.neighbours, self.f0))
+        self.local = self.linguistics
+        self.local_channels = self.linguistics.channels
+        self._knows_phones = True
 
     def local_features(self) -> LocalFeatures:
         """The linguistic features."""
         return self.linguistics
 
     def feature_names(self) -> list[str]:
-        """Names of the channels of "local", in order."""
+        """Names of the channels of "local", in order.
+
+        Raises:
+            RuntimeError: they are not known before `setup`.
+        """
+        if not self._knows_phones:
+            raise RuntimeError("setup() has not been called")
         return self.linguistics.features.feature_names()
 
     def inputs_of_text(self, text: str) -> dict[str, Tensor]:
@@ -135,6 +164,7 @@ class LinguisticSpeech(SequenceDataModule):
         return self._inputs_of([text])[0]
 
     def _inputs_of(self, texts: list[str]) -> list[dict[str, Tensor]]:
+        self._learn_phones()
         found = []
         for utterance in speak(texts, self.voice):
             sound = torch.from_numpy(read_sound(wav_bytes(utterance), repr(utterance.text), self.sound).wave)

@@ -40,10 +40,12 @@ class LocalFeatures(ABC):
     Attributes:
         hop: samples between frames.
         channels: C, values of a frame.
+        format: number that is raised when values change of which `signature` does not tell.
     """
 
     hop: int
     channels: int
+    format: int = 1
 
     @abstractmethod
     def signature(self) -> dict[str, Any]:
@@ -52,6 +54,10 @@ class LocalFeatures(ABC):
     @abstractmethod
     def frames(self, recording: Recording, wave: Tensor) -> Tensor:
         """Features (F, C) of a recording, where wave is (F * hop,), filled with zeros behind its end."""
+
+    def sources(self, recording: Recording) -> list[Path]:
+        """Files that the features are made of beside the recording itself."""
+        return []
 
 
 class MelFeatures(LocalFeatures):
@@ -160,7 +166,8 @@ def load_waves(
     place.mkdir(parents=True, exist_ok=True)
     digest = _contents(recordings, place)
     features = local.signature() if local else None
-    key = json.dumps([_FORMAT, digest, settings.signature(), features], sort_keys=True)
+    made_of = [local.format, _sources(recordings, local, place)] if local else None
+    key = json.dumps([_FORMAT, digest, settings.signature(), features, made_of], sort_keys=True)
     folder = place / hashlib.sha256(key.encode()).hexdigest()[:16]
     return Waves(build_once(folder, lambda made: _build(recordings, settings, local, digest, made)))
 
@@ -189,6 +196,12 @@ def _contents(recordings: Sequence[Recording], place: Path) -> str:
     for r in recordings:
         contents.update(f"{r.id}\0{of_file[r.path]}\0{r.member}\n".encode())
     return contents.hexdigest()
+
+
+def _sources(recordings: Sequence[Recording], local: LocalFeatures, place: Path) -> str:
+    """SHA-256 over the contents of the files beside the recordings that features are made of."""
+    paths = [path for recording in recordings for path in local.sources(recording)]
+    return hashlib.sha256("\n".join(file_digests(paths, place / "file_digests.json")).encode()).hexdigest()
 
 
 def _read_all(recordings: Sequence[Recording], settings: SoundSettings) -> Iterator[tuple[Recording, Sound]]:
