@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from reprise.cli.common import compose_checked
 from reprise.config.errors import ConfigError, DataError
-from reprise.data.audio.music import TaggedMusic
+from reprise.data.audio.music import _FOLDERS, TaggedMusic
 from reprise.data.audio.sequences import SequenceDataModule
 from tests.data.audio.sounds import write
+from tests.data.audio.test_sequence_configs import MODEL
 
 HEADING = ["clip_id", "no voice", "guitar", "slow", "vocals", "voice", "mp3_path"]
 ROWS = {
@@ -63,6 +66,35 @@ def test_tags_can_be_named_and_merged(magna: Path, tmp_path: Path) -> None:
         TaggedMusic(merge={"vocal": ["voices"]}).find(magna, tmp_path)
     with pytest.raises(ConfigError, match=r"most_frequent is 0"):
         TaggedMusic(most_frequent=0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"merge": {"vocals": ["voice"], "vocal": ["vocals"]}},
+            r"'voice' as 'vocals', and that as 'vocal'\. Name 'voice'",
+        ),
+        ({"merge": {"a": ["b"], "b": ["a"]}}, r"counts 'b' as 'a', and that as 'b'"),
+        ({"merge": {"vocal": ["voice"], "song": ["voice"]}}, r"counts 'voice' as 'vocal' and as 'song'"),
+        ({"merge": {"vocal": ["voice", "voice"]}}, r"counts 'voice' as 'vocal' and as 'vocal'"),
+        ({"merge": {"vocal": ["vocal"]}}, r"counts 'vocal' as itself"),
+        ({"tags": ["slow", "guitar", "slow"]}, r"tags names 'slow' twice"),
+        ({"tags": ["voice"], "merge": {"vocal": ["voice"]}}, r"tags names 'voice', which merge counts as 'vocal'"),
+    ],
+)
+def test_tags_that_are_merged_on_or_twice_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TaggedMusic(**settings)
+
+
+def test_files_that_are_published_empty_are_left_out(magna: Path, tmp_path: Path) -> None:
+    (magna / "0" / "a-0-29.mp3").write_bytes(b"")
+    music = TaggedMusic(tags=["guitar"], known_empty=["0/a-0-29.mp3", "9/of-another-list.mp3"])
+    assert [r.id for r in music.find(magna, tmp_path)] == sorted(ROWS)[1:]
+    config = compose_checked([*MODEL, "data=tagged_music"]).values["data"]["recordings"]
+    assert len(config["known_empty"]) == 3
+    assert {_FOLDERS[file.split("/")[0]] for file in config["known_empty"]} == {"train"}
 
 
 def test_a_list_of_your_own(tmp_path: Path) -> None:

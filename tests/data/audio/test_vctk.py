@@ -61,7 +61,22 @@ def test_version_092_has_two_microphones(new: Path, tmp_path: Path) -> None:
     found = VCTK().find(new, tmp_path)
     assert [r.id for r in found] == ["p225_001", "p315_001", "s5_001"]
     assert found[1].labels == {"speaker": "p315", "gender": "M", "accent": "American"}
-    assert [r.labels["speaker"] for r in VCTK(microphone=2).find(new, tmp_path)] == ["p225", "s5"]
+    assert found[2].labels == {"speaker": "s5", "gender": "F", "accent": "British"}
+    second = VCTK(microphone=2)
+    assert [r.labels["speaker"] for r in second.find(new, tmp_path)] == ["p225", "s5"]
+    assert {r.path.name for r in second.find(new, tmp_path)} == {"p225_001_mic2.flac", "s5_001_mic2.flac"}
+    assert second.facts == {"version": "0.92", "microphone": 2}
+    assert "without a recording of microphone 2 are left out: p315" in second.complaint
+
+
+def test_a_speaker_of_any_name_can_be_chosen(new: Path, tmp_path: Path) -> None:
+    values = {"labels": ["speaker"], "val_clips": ["p225_001"], "test_clips": ["s5_001"]}
+    data = SequenceDataModule(VCTK(), 2, 0, str(tmp_path / "cache"), 100, 48000, root=str(new), **values)
+    data.prepare_data()
+    data.setup("fit")
+    assert data.label_names == {"speaker": ["p225", "p315", "s5"]}
+    assert data.eval_set("test")[0]["labels"].tolist() == [2]
+    assert data.data_digests()["microphone"] == 1
 
 
 def test_what_is_missing_is_named(old: Path, new: Path, tmp_path: Path) -> None:
@@ -70,7 +85,7 @@ def test_what_is_missing_is_named(old: Path, new: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "deep").mkdir(parents=True)
     with pytest.raises(DataError, match=r"is not VCTK: neither wav48/ nor wav48_silence_trimmed/"):
         VCTK().find(tmp_path / "other", tmp_path)
-    with pytest.raises(DataError, match=r"holds no \*/\*_mic3\.flac"):
+    with pytest.raises(ConfigError, match=r"microphone is 3. Expected 1 or 2"):
         VCTK(microphone=3).find(new, tmp_path)
     (new / "speaker-info.txt").write_text("p225 old F\n")
     with pytest.raises(DataError, match=r"speaker-info\.txt, line 1: expected ID AGE GENDER ACCENT"):

@@ -26,9 +26,11 @@ class TaggedMusic(Recordings):
         most_frequent: how many these are, of training clips where there are splits, in the order of their frequency.
         merge: tag to others that count as it, e.g. {vocal: [vocals, voice]}; they are tags no longer. The paper merged
             tags and dropped rare ones (section 3.3), and does not say which.
+        known_empty: files that are left out where the list has them, since they hold nothing as published.
 
     Raises:
-        ConfigError: `most_frequent` is below 1.
+        ConfigError: `most_frequent` is below 1, a tag is named twice, or one is merged twice or on from what it was
+            merged into.
     """
 
     where_to_get = (
@@ -42,13 +44,21 @@ class TaggedMusic(Recordings):
         tags: list[str] | None = None,
         most_frequent: int = 50,
         merge: dict[str, list[str]] | None = None,
+        known_empty: list[str] | None = None,
     ) -> None:
         if most_frequent < 1:
             raise ConfigError(f"data.recordings.most_frequent is {most_frequent}. Expected 1 or more.")
         self.listing = listing
         self.tags = tags
         self.most_frequent = most_frequent
-        self.merge = {other: tag for tag, others in (merge or {}).items() for other in others}
+        self.merge = _merged(merge or {})
+        self.known_empty = frozenset(known_empty or ())
+        for i, tag in enumerate(tags or []):
+            if tag in (tags or [])[:i]:
+                raise ConfigError(f"data.recordings.tags names {tag!r} twice. Remove one.")
+            if tag in self.merge:
+                into = self.merge[tag]
+                raise ConfigError(f"data.recordings.tags names {tag!r}, which merge counts as {into!r}. Name that.")
 
     def find(self, root: Path | None, cache: Path) -> list[Recording]:
         """List the clips, sorted by file."""
@@ -56,6 +66,7 @@ class TaggedMusic(Recordings):
         listing = self._listing(place)
         official = listing.read_text(encoding="utf-8").startswith(("clip_id", '"clip_id"'))
         read = read_annotations(listing) if official else read_tags(listing)
+        read = {file: tags for file, tags in read.items() if file not in self.known_empty}
         if not read:
             raise DataError(f"{listing} lists no clip.")
         if unknown := [t for t in self.merge if not any(t in tags for tags in read.values())]:
@@ -89,6 +100,31 @@ class TaggedMusic(Recordings):
             if tag not in counts:
                 raise ConfigError(f"data.recordings.tags names {tag!r}, which no clip has. {suggest(tag, counts)}")
         return list(self.tags)
+
+
+def _merged(merge: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Tag to the one that it counts as.
+
+    Raises:
+        ConfigError: a tag is merged twice, into itself, or into one that is itself merged.
+    """
+    found: dict[str, str] = {}
+    for tag, others in merge.items():
+        for other in others:
+            if other in found:
+                raise ConfigError(
+                    f"data.recordings.merge counts {other!r} as {found[other]!r} and as {tag!r}. Remove one of them."
+                )
+            found[other] = tag
+    for other, tag in found.items():
+        if other == tag:
+            raise ConfigError(f"data.recordings.merge counts {tag!r} as itself. Remove it from its list.")
+        if tag in found:
+            raise ConfigError(
+                f"data.recordings.merge counts {other!r} as {tag!r}, and that as {found[tag]!r}. Name {other!r} in the "
+                f"list of {found[tag]!r}."
+            )
+    return found
 
 
 def _split(listing: Path, file: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reprise.config.errors import DataError
+from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.recordings import Recording, Recordings, by_name
 from reprise.data.download import fetch, unpack
 from reprise.data.sources import Source
@@ -22,16 +22,22 @@ _WAV, _FLAC, _SPEAKERS = "wav48", "wav48_silence_trimmed", "speaker-info.txt"
 class VCTK(Recordings):
     """VCTK 0.80 (wav48/p225/p225_001.wav) or 0.92 (wav48_silence_trimmed/p225/p225_001_mic1.flac) at root.
 
-    root is the folder that holds these, or one above it (VCTK-Corpus, VCTK-Corpus-0.92). Labels are `speaker`, and
+    root is the folder that holds these, or one above it (VCTK-Corpus, VCTK-Corpus-0.92). Of 0.80 every wav file is
+    taken; of 0.92, also where both folders are there, the flac files of one microphone, with silence trimmed as they
+    are published. A speaker is a folder, by whatever name: 0.92 has s5 beside p225 to p376. Labels are `speaker`, and
     `gender` and `accent` where speaker-info.txt has the speaker; those of others are unknown. There is no official
     split. The paper (section 3.1) has 109 speakers; 0.92 has one more.
 
+    The layouts are tested on small made files; neither version was at hand. In particular it was not checked that all
+    of p225_031 to p225_050 exist, which experiments hold out by name: one that does not is refused by its name.
+
     Args:
-        microphone: 1 or 2, of the two of version 0.92; speakers without recordings of it (p280 and p315 have none of
-            the second) are left out.
+        microphone: 1 or 2, of the two of version 0.92. Speakers without recordings of it (p280 and p315 have none of
+            the second) are left out, and named in a warning.
         download: fetch version 0.92, 11.7 GB, where root is not set.
 
     Raises:
+        ConfigError: there is no such microphone.
         DataError: at use: root has neither layout.
     """
 
@@ -41,6 +47,8 @@ class VCTK(Recordings):
     )
 
     def __init__(self, microphone: int = 1, download: bool = False) -> None:
+        if microphone not in (1, 2):
+            raise ConfigError(f"data.recordings.microphone is {microphone}. Expected 1 or 2.")
         self.microphone = microphone
         self.download = download
 
@@ -56,8 +64,17 @@ class VCTK(Recordings):
         files = by_name(sorted(folder.glob(pattern)), lambda path: path.stem.removesuffix(f"_mic{self.microphone}"))
         if not files:
             raise DataError(f"{folder} holds no {pattern}. {self.where_to_get}")
+        self.facts = {"version": "0.92" if trimmed else "0.80", "microphone": self.microphone if trimmed else None}
+        self.complaint = self._complaint(folder, {path.parent.name for path in files.values()})
         speakers = read_speakers(place / _SPEAKERS)
         return [Recording(name, path, labels=self._labels(path, speakers)) for name, path in files.items()]
+
+    def _complaint(self, folder: Path, found: set[str]) -> str:
+        """Which speakers are left out; empty where none is."""
+        left = sorted({path.parent.name for path in folder.glob("*/*") if path.suffix in (".flac", ".wav")} - found)
+        if not left:
+            return ""
+        return f"{folder}: speakers without a recording of microphone {self.microphone} are left out: {', '.join(left)}"
 
     def _corpus(self, root: Path) -> Path:
         for place in (root, *sorted(p for p in root.iterdir() if p.is_dir())):
