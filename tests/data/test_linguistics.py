@@ -8,6 +8,7 @@ import soxr
 
 from reprise.cli.common import compose_checked
 from reprise.config.errors import ConfigError
+from reprise.data.audio.espeak import SAMPLE_RATE
 from reprise.data.audio.linguistics import (
     EN_US,
     FRAMES_A_SECOND,
@@ -17,7 +18,6 @@ from reprise.data.audio.linguistics import (
     syllables,
 )
 from reprise.data.audio.phonemes import Phone, speak
-from reprise.data.audio.synthesis import SAMPLE_RATE
 
 RATE = 1000  # hand-made phones count milliseconds
 # "Lotus, ah": two words, a pause between them, a second sentence with one word

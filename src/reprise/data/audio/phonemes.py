@@ -1,34 +1,25 @@
 """Sentences spoken by espeak-ng, with the phones it says and the sample at which each begins.
 
-The samples are those of reprise.data.audio.synthesis: phoneme events change none. espeak-ng keeps state between
-utterances, so each is spoken in a process of its own, forked from one that has loaded nothing else.
-`python -m reprise.data.audio.phonemes VOICE` is that process: a JSON list of texts in, a line of JSON for each out.
+The samples are those of reprise.data.audio.synthesis. `python -m reprise.data.audio.phonemes VOICE` is the process that
+speaks: a JSON list of texts in, a line of JSON for each out.
 """
 
 from __future__ import annotations
 
 import base64
-import ctypes
 import functools
-import importlib.util
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from multiprocessing import get_context
 
 import numpy as np
 
-from reprise.data.audio.synthesis import PITCH, SAMPLE_RATE, VOICE, WORDS_PER_MINUTE
+from reprise.data.audio.espeak import SENTENCE, WORD, Event, apart, each_alone, speak_once
+from reprise.data.audio.synthesis import PITCH, VOICE, WORDS_PER_MINUTE
 
-_SYNCHRONOUS, _PHONEME_EVENTS, _DONT_EXIT, _CHARACTERS, _UTF8, _RATE, _PITCH = 2, 1, 0x8000, 1, 1, 1, 3
-_LIST_ENDS, _WORD, _SENTENCE, _PHONEME = 0, 1, 2, 7
 _STRESS = {"'": 2, ",": 1, "%": 0, "=": 0}
-
-Event = tuple[int, int, str]  # kind, sample, the phone where it is one
 
 
 @dataclass(frozen=True)
@@ -63,73 +54,13 @@ class Utterance:
 
     Attributes:
         text: the words.
-        samples: (T,) int16 at `SAMPLE_RATE` Hz.
+        samples: (T,) int16 at `espeak.SAMPLE_RATE` Hz.
         phones: without gaps from sample 0 to T.
     """
 
     text: str
     samples: np.ndarray
     phones: tuple[Phone, ...]
-
-
-class _Id(ctypes.Union):
-    _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8)]
-
-
-class _Event(ctypes.Structure):
-    """espeak_EVENT of speak_lib.h."""
-
-    _fields_ = [
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("id", _Id),
-    ]
-
-
-def speak_once(text: str, voice: str = VOICE) -> tuple[bytes, list[Event]]:
-    """Speak a text: 16-bit little-endian mono samples, and what happens at which. Use a fresh process for each call.
-
-    Raises:
-        RuntimeError: the library cannot do it.
-    """
-    import espeakng_loader
-
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    data = espeakng_loader.get_data_path().encode()
-    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _DONT_EXIT)
-    if rate != SAMPLE_RATE:
-        raise RuntimeError(f"espeak-ng answered {rate} instead of the sample rate {SAMPLE_RATE}")
-    if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise RuntimeError(f"espeak-ng has no voice {voice!r}")
-    library.espeak_SetParameter(_RATE, WORDS_PER_MINUTE, 0)
-    library.espeak_SetParameter(_PITCH, PITCH, 0)
-    parts: list[bytes] = []
-    heard: list[Event] = []
-
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
-    def receive(samples: int | None, count: int, events: ctypes._Pointer[_Event]) -> int:
-        if samples and count > 0:
-            parts.append(ctypes.string_at(samples, 2 * count))
-        i = 0
-        while events[i].type != _LIST_ENDS:
-            event = events[i]
-            if event.type in (_WORD, _SENTENCE, _PHONEME):
-                phone = event.id.string.decode("utf-8", "replace") if event.type == _PHONEME else ""
-                heard.append((event.type, event.sample, phone))
-            i += 1
-        return 0
-
-    library.espeak_SetSynthCallback(receive)
-    raw = text.encode()
-    if library.espeak_Synth(raw, len(raw) + 1, 0, _CHARACTERS, 0, _UTF8, None, None) != 0:
-        raise RuntimeError(f"espeak-ng refused {text!r}")
-    library.espeak_Synchronize()
-    return b"".join(parts), heard
 
 
 def phones_of(events: Sequence[Event], total: int) -> tuple[Phone, ...]:
@@ -144,9 +75,9 @@ def phones_of(events: Sequence[Event], total: int) -> tuple[Phone, ...]:
     word = sentence = -1
     word_begins = False
     for kind, sample, name in events:
-        if kind == _SENTENCE:
+        if kind == SENTENCE:
             sentence += 1
-        elif kind == _WORD:
+        elif kind == WORD:
             word_begins = True
         else:
             if not name.startswith("_") and word_begins:
@@ -177,23 +108,14 @@ def speak(texts: Sequence[str], voice: str = VOICE) -> list[Utterance]:
         UserError: espeak-ng is not installed, or has no such voice.
         DataError: a text of which nothing can be said.
     """
-    from reprise.config.errors import DataError, UserError
+    from reprise.config.errors import DataError
 
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise UserError(
-            "The embedded speech is made with espeak-ng, which is not installed: pip install 'reprise[speech]' "
-            "(GPL-3.0)."
-        )
     for text in texts:
         if not text.strip() or "\0" in text:
             raise DataError(f"{text!r} cannot be spoken. Expected a sentence.")
-    made = subprocess.run(
-        [sys.executable, "-m", __name__, voice], input=json.dumps(list(texts)), capture_output=True, text=True
-    )
-    if made.returncode:
-        raise UserError(f"espeak-ng could not speak: {made.stderr.strip().splitlines()[-1][-400:]}")
+    said = apart(__name__, [voice], json.dumps(list(texts)), "sentences")
     utterances = []
-    for text, line in zip(texts, made.stdout.splitlines(), strict=True):
+    for text, line in zip(texts, said.splitlines(), strict=True):
         spoken = json.loads(line)
         samples = np.frombuffer(base64.b64decode(spoken["samples"]), dtype="<i2").astype(np.int16)
         try:
@@ -205,9 +127,9 @@ def speak(texts: Sequence[str], voice: str = VOICE) -> list[Utterance]:
 
 
 def _answers(texts: Sequence[str], voice: str) -> Iterator[str]:
-    with get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        for samples, events in pool.imap(functools.partial(speak_once, voice=voice), texts, chunksize=1):
-            yield json.dumps({"samples": base64.b64encode(samples).decode(), "events": events})
+    say = functools.partial(speak_once, voice=voice, words_per_minute=WORDS_PER_MINUTE, pitch=PITCH)
+    for samples, events in each_alone(say, texts):
+        yield json.dumps({"samples": base64.b64encode(samples).decode(), "events": events})
 
 
 if __name__ == "__main__":

@@ -6,21 +6,21 @@ import hashlib
 import io
 import json
 import logging
-import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from importlib import metadata
 from pathlib import Path
 
 from reprise.config.errors import ConfigError, DataError
+from reprise.data.audio.espeak import SAMPLE_RATE, write_wav
 from reprise.data.audio.linguistics import EN_US
 from reprise.data.audio.phonemes import Phone, Utterance, speak
 from reprise.data.audio.recordings import Recording, Recordings
-from reprise.data.audio.synthesis import PITCH, SAMPLE_RATE, VOICE, WORDS_PER_MINUTE, sentences
+from reprise.data.audio.synthesis import PITCH, VOICE, WORDS_PER_MINUTE, sentences
 from reprise.data.cache import build_once
 
 log = logging.getLogger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 _PORTION = 64  # sentences spoken at a time, so that a long text needs little memory
 
 
@@ -44,11 +44,7 @@ def read_sentences(path: Path) -> list[str]:
 def wav_bytes(utterance: Utterance) -> bytes:
     """The sound of an utterance as a wav file."""
     buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(utterance.samples.astype("<i2").tobytes())
+    write_wav(buffer, utterance.samples.astype("<i2").tobytes())
     return buffer.getvalue()
 
 

@@ -12,13 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reprise.config.errors import DataError
+from reprise.data.audio.espeak import SAMPLE_RATE
 from reprise.data.audio.linguistics import LinguisticFeatures
 from reprise.data.audio.phonemes import Phone, speak
 from reprise.data.audio.recordings import Recording
 from reprise.data.audio.sequences import SequenceDataModule
 from reprise.data.audio.sounds import read_sound
 from reprise.data.audio.spoken import SpokenSentences, phones_file, phones_of_recording, read_sentences, wav_bytes
-from reprise.data.audio.synthesis import SAMPLE_RATE, VOICE
+from reprise.data.audio.synthesis import VOICE
 from reprise.data.audio.waves import LocalFeatures, Waves
 
 
