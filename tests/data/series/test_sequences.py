@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def walk(tmp_path):
     """A file of 100 points of two series with dates."""
     rng = np.random.default_rng(0)
     table = 50.0 * np.exp(np.cumsum(0.05 * rng.standard_normal((100, 2)), 0))
-    lines = [f"2001-{i // 28 + 1:02d}-{i % 28 + 1:02d},{a},{b}" for i, (a, b) in enumerate(table)]
+    lines = [f"{date(2001, 1, 1) + timedelta(i)},{a},{b}" for i, (a, b) in enumerate(table)]
     (tmp_path / "prices.csv").write_text("\n".join(["date,oil,gas", *lines]), encoding="utf-8")
     return tmp_path / "prices.csv", table
 
@@ -53,7 +54,7 @@ def test_files_of_every_kind(walk, tmp_path) -> None:
     [
         ("t,v\n1,2\n2,\n", {"time": "t"}, "line 3, column v: '' is no finite number"),
         ("t,v\n1,2\n2,nan\n", {}, "line 3, column v"),
-        ("t,v\n2,2\n1,3\n", {"time": "t"}, "line 3: the time 1.0 is not after 2.0"),
+        ("t,v\n2,2\n1,3\n", {"time": "t"}, "line 3: the time 1 is not after 2"),
         ("d,v\n2001-02-01,2\n2001-01-01,3\n", {}, "is not after 2001-02-01"),
         ("1,2\n3\n", {}, "line 2 has 1 cells"),
         ("t,v\n1,2\n", {"columns": ["w"]}, "no column 'w'"),
@@ -159,6 +160,26 @@ def test_what_is_clipped_is_counted_and_told(tmp_path, caplog) -> None:
         sequences(tmp_path / "x.npy", difference="difference")
 
 
+def test_a_continued_series_that_leaves_the_range_is_told(tmp_path, caplog) -> None:
+    np.save(tmp_path / "x.npy", np.arange(100.0))
+    data = sequences(tmp_path / "x.npy", tail=0.0, margin=0.5, val=10, test=10)
+    caplog.clear()
+    np.save(tmp_path / "within.npy", np.arange(30.0))
+    data.read_inputs(tmp_path / "within.npy")
+    assert not caplog.records
+    np.save(tmp_path / "higher.npy", np.arange(90.0, 130.0))  # the range ends at 39.5 + 59.25
+    ((name, given),) = data.read_inputs(tmp_path / "higher.npy")
+    (record,) = caplog.records
+    assert f"{name}: steps outside the range of training, -19.75 to 98.75, are clipped" in record.getMessage()
+    assert "31 of 40 in given" in record.getMessage() and "data.margin" in record.getMessage()
+    assert int((given["audio"] == 1.0).sum()) == 31
+    changes = sequences(tmp_path / "x.npy", difference="none")
+    np.save(tmp_path / "one.npy", np.arange(1.0))
+    assert len(changes.read_inputs(tmp_path / "one.npy")) == 1
+    with pytest.raises(DataError, match=r"has 1 values\. Expected two or more"):
+        sequences(difference="difference").read_inputs(tmp_path / "one.npy")
+
+
 def test_channels_share_a_model_and_keep_their_scales(walk) -> None:
     path, table = walk
     with pytest.raises(ConfigError, match=r"2 series: oil, gas. Set data\.channels=2"):
@@ -180,7 +201,7 @@ def test_short_series_are_refused() -> None:
         data.train_set()
     with pytest.raises(DataError, match="Expected some to train on"):
         sequences(val=0.5, test=0.5)
-    for wrong in ({"val": 1.5}, {"test": 0.0}, {"tail": 0.5}, {"window": 0}, {"difference": "twice"}):
+    for wrong in ({"val": 1.5}, {"test": 0.0}, {"tail": 0.5}, {"window": 0}, {"difference": "twice"}, {"gaps": "no"}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             sequences(**wrong)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Channel:
         scale: between the two.
         points: steps of each part, by name.
         ends: where each part ends.
-        clipped: steps of each part outside the range.
+        clipped: steps of each part outside the range, and clipped to it.
     """
 
     name: str
@@ -52,10 +52,26 @@ class Channel:
     ends: dict[str, int]
     clipped: dict[str, int]
 
-    def continued(self, values: np.ndarray) -> Channel:
-        """Other values (N,) of the same kind, on this channel's scale."""
-        levels, steps = _steps(self.name, values, self.scale.difference)
-        return replace(self, audio=self.scale.scaled(steps), levels=levels)
+    def continued(self, name: str, values: np.ndarray) -> Channel:
+        """Other values (N,) of the same kind, on this channel's scale: one part, `given`.
+
+        Raises:
+            DataError: there are too few, or one that has no log return.
+        """
+        levels, steps = _steps(name, values, self.scale.difference)
+        if len(steps) < 1:
+            raise DataError(f"{name} has {len(values)} values. Expected two or more, to have a step to continue.")
+        points = {"given": len(steps)}
+        scaled, clipped = self.scale.scaled(steps), {"given": self.scale.outside(steps)}
+        return Channel(name, scaled, levels, self.scale, points, points, clipped)
+
+    def complaint(self) -> str:
+        """How many steps of which part are clipped, for a warning; empty where none is."""
+        if not any(self.clipped.values()):
+            return ""
+        low, high = self.scale.centre - self.scale.half, self.scale.centre + self.scale.half
+        found = ", ".join(f"{count} of {self.points[part]} in {part}" for part, count in self.clipped.items())
+        return f"{self.name}: steps outside the range of training, {low:g} to {high:g}, are clipped to it: {found}."
 
 
 def part_size(key: str, size: float, points: int) -> int:

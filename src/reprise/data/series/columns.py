@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reprise.config.errors import DataError, suggest
+from reprise.data.series.times import Gaps, line_repeats
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 ENDINGS = (*SEPARATORS, ".npy")
@@ -44,7 +44,11 @@ def series_files(root: Path) -> list[Path]:
 
 
 def read_series(
-    root: Path, columns: Sequence[str] | None = None, time: str | None = None, header: bool | None = None
+    root: Path,
+    columns: Sequence[str] | None = None,
+    time: str | None = None,
+    header: bool | None = None,
+    gaps: Gaps = "refuse",
 ) -> list[Column]:
     """Read every series of a file, or of all files of a folder.
 
@@ -53,17 +57,19 @@ def read_series(
         columns: headings of the columns to keep, or their numbers from 1 in a file without; None: all but the time.
         time: heading or number of the column that holds the time; None: the first one, where it holds no numbers.
         header: whether the first line is a heading; None: where none of its cells is a number.
+        gaps: what becomes of lines that the times say are missing: refuse, accept or forward_fill.
 
     Returns:
         the series; a column's name begins with that of its file where there are several files.
 
     Raises:
-        DataError: a file is damaged, or has no such column; a value is missing; times do not ascend.
+        DataError: a file is damaged, or has no such column; a value is missing; times are of no known form, do not
+            ascend, or have a gap.
     """
     files = series_files(root)
     found: list[Column] = []
     for path in files:
-        read = _read_array(path) if path.suffix.lower() == ".npy" else _read_text(path, time, header)
+        read = _read_array(path) if path.suffix.lower() == ".npy" else _read_text(path, time, header, gaps)
         kept = read if columns is None else [_chosen(path, read, str(column)) for column in columns]
         if len(kept) == 1 and (len(files) > 1 or not kept[0].name):
             found.append(Column(path.stem, kept[0].values))
@@ -105,7 +111,7 @@ def _read_array(path: Path) -> list[Column]:
     return [Column("" if table.shape[1] == 1 else str(i + 1), table[:, i]) for i in range(table.shape[1])]
 
 
-def _read_text(path: Path, time: str | None, header: bool | None) -> list[Column]:
+def _read_text(path: Path, time: str | None, header: bool | None, gaps: Gaps) -> list[Column]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         lines = [line for line in csv.reader(text.splitlines(), delimiter=SEPARATORS[path.suffix.lower()]) if line]
@@ -123,12 +129,12 @@ def _read_text(path: Path, time: str | None, header: bool | None) -> list[Column
             raise DataError(f"{path}, line {number} has {len(line)} cells. Expected {width}.")
     names = names or [str(i + 1) if width > 1 else "" for i in range(width)]
     clock = _time_column(path, names, body, time)
-    if clock is not None:
-        _check_times(path, [line[clock] for line in body], first)
+    repeats = 1 if clock is None else line_repeats(path, [line[clock] for line in body], first, gaps)
     others = [i for i in range(width) if i != clock]
     if not others:
         raise DataError(f"{path} has a time and no values.")
-    return [Column(names[i], _numbers(path, [line[i] for line in body], names[i], first)) for i in others]
+    columns = [_numbers(path, [line[i] for line in body], names[i], first) for i in others]
+    return [Column(names[i], np.repeat(values, repeats)) for i, values in zip(others, columns, strict=True)]
 
 
 def _time_column(path: Path, names: list[str], body: list[list[str]], time: str | None) -> int | None:
@@ -138,16 +144,6 @@ def _time_column(path: Path, names: list[str], body: list[list[str]], time: str 
         if str(time) in (name, str(i + 1)):
             return i
     raise DataError(f"{path} has no column {time!r} for the time. {suggest(str(time), names)}")
-
-
-def _check_times(path: Path, cells: list[str], first: int) -> None:
-    """Times ascend; dates that begin with the year do so as text."""
-    times: list[float] | list[str] = [float(c) for c in cells] if all(_is_number(c) for c in cells) else cells
-    if isinstance(times[0], str) and not all(c[:4].isdigit() for c in cells):
-        return  # of a form whose order is not known
-    for number, (earlier, later) in enumerate(itertools.pairwise(times), first + 1):
-        if not earlier < later:  # type: ignore[operator]
-            raise DataError(f"{path}, line {number}: the time {later} is not after {earlier}. Sort the file by time.")
 
 
 def _numbers(path: Path, cells: list[str], name: str, first: int) -> np.ndarray:

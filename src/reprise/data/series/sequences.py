@@ -21,6 +21,7 @@ from reprise.data.module import StreamDataModule
 from reprise.data.series.channel import Channel, Parts, open_channel, part_size
 from reprise.data.series.columns import Column, files_digest, read_series
 from reprise.data.series.shipped import monthly_co2, yearly_sunspots
+from reprise.data.series.times import Gaps
 from reprise.data.stream import example_at
 from reprise.nn.series import Difference
 
@@ -61,7 +62,7 @@ class SeriesSequences(StreamDataModule):
         batch_size, seed, num_workers, max_device_batch, eval_batch_size, limit_val, limit_test: see StreamDataModule.
         name: of the embedded series, where no root is given: co2_monthly, sunspots or seasonal.
         root: a .csv, .tsv or .npy file, or a folder of such; None for the embedded series.
-        columns, time, header: of files, see `read_series`.
+        columns, time, header, gaps: of files, see `read_series`.
         difference: what a step is: none, difference or log (return).
         tail: share of the training steps on either side that the range may leave out, before it is widened.
         margin: the range is widened by this share of it, half on either side.
@@ -88,6 +89,7 @@ class SeriesSequences(StreamDataModule):
         columns: Sequence[str] | None = None,
         time: str | None = None,
         header: bool | None = None,
+        gaps: Gaps = "refuse",
         difference: Difference = "none",
         tail: float = 0.01,
         margin: float = 0.5,
@@ -109,6 +111,7 @@ class SeriesSequences(StreamDataModule):
         for key, words, allowed in (
             ("name", name, get_args(Embedded)),
             ("difference", difference, get_args(Difference)),
+            ("gaps", gaps, get_args(Gaps)),
         ):
             if words not in allowed:
                 raise ConfigError(f"data.{key} is {words!r}. Expected one of {', '.join(allowed)}.")
@@ -118,6 +121,7 @@ class SeriesSequences(StreamDataModule):
         self.name: Embedded = name
         self.root = None if root is None else Path(root).expanduser()
         self.columns, self.time, self.header = columns, time, header
+        self.gaps: Gaps = gaps
         self.parts = Parts(difference, tail, margin, val, test)
         self.context = 1
         self.series: list[Channel] = []
@@ -145,20 +149,12 @@ class SeriesSequences(StreamDataModule):
             )
         self.series = [open_channel(column, self.parts) for column in read]
         for channel in self.series:
-            if any(channel.clipped.values()):
-                found = ", ".join(
-                    f"{count} of {channel.points[part]} in {part}" for part, count in channel.clipped.items()
-                )
-                log.warning(
-                    "%s: steps outside the range of training are clipped: %s. Widen it by data.margin, or let steps be "
-                    "changes by data.difference.",
-                    channel.name,
-                    found,
-                )
+            if told := channel.complaint():
+                log.warning("%s Widen it by data.margin, or let steps be changes by data.difference.", told)
 
     def _read(self) -> list[Column]:
         if self.root is not None:
-            return read_series(self.root, self.columns, self.time, self.header)
+            return read_series(self.root, self.columns, self.time, self.header, self.gaps)
         if self.name == "seasonal":
             return [Column(self.name, seasonal_series())]
         try:
@@ -220,15 +216,24 @@ class SeriesSequences(StreamDataModule):
     def read_inputs(self, path: Path) -> Iterable[tuple[str, dict[str, Tensor]]]:
         """Series of a file or folder, to be continued from their ends; scaled as the run's, channel by channel.
 
+        A warning says how many of their steps lie outside the range of the run's training, and are clipped to it.
+
         Raises:
             DataError: a file is damaged.
             ConfigError: it has another number of series than the run.
         """
         self.setup("test")
-        read = read_series(path, self.columns, self.time, self.header)
+        read = read_series(path, self.columns, self.time, self.header, self.gaps)
         if len(read) != self.channels:
             raise ConfigError(f"{path} has {len(read)} series, the run has {self.channels}. Expected as many.")
-        given = [c.continued(column.values) for c, column in zip(self.series, read, strict=True)]
+        given = [c.continued(column.name, column.values) for c, column in zip(self.series, read, strict=True)]
+        for channel in given:
+            if told := channel.complaint():
+                log.warning(
+                    "%s The model takes them for others than they are. Train with a larger data.margin, with changes "
+                    "as steps (data.difference), or on values like these.",
+                    told,
+                )
         return self._conditions(list(zip([column.name for column in read], given, strict=True)))
 
     def example_inputs(self, count: int) -> Iterable[tuple[str, dict[str, Tensor]]]:
