@@ -14,7 +14,7 @@ import torch
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.files import input_files, read_audio, read_mel
-from reprise.data.audio.speech import SpeechFolder, SyntheticSpeech
+from reprise.data.audio.speech import SpeechFolder, SyntheticSpeech, read_metadata
 from reprise.data.audio.synthesis import sentences
 from reprise.nn.spectrogram import LogMel
 from reprise.samples.audio import write_audio
@@ -221,6 +221,22 @@ def test_inputs_are_files_or_folders(tmp_path: Path, recordings: Path) -> None:
         input_files(tmp_path / "gone")
     with pytest.raises(DataError, match="holds no file"):
         input_files(tmp_path)
+
+
+def test_two_inputs_of_one_name_and_several_arrays_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((features().n_mels, 4), np.float32))
+    np.savez(tmp_path / "b.npz", x=np.zeros((features().n_mels, 4)), y=np.zeros(3))
+    with pytest.raises(DataError, match=r"b\.npz holds 2 arrays, x, y\. Expected one"):
+        read_mel(tmp_path / "b.npz", features())
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(DataError, match=r"holds a\.npy and a\.wav\. Expected one of them"):
+        input_files(tmp_path)
+
+
+def test_an_id_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("a|One.\nb|Two.\na|Three.\n")
+    with pytest.raises(DataError, match=r"line 3: 'a' is listed before"):
+        read_metadata(tmp_path / "metadata.csv")
 
 
 def test_written_sound_comes_back(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ def test_a_table_has_labels_and_splits(tmp_path: Path) -> None:
     table.write_text("file,speaker,split\nb.wav,,test\na.wav,anna,\n")
     found = SequenceFolder().find(tmp_path, tmp_path)
     assert [(r.id, r.labels, r.split) for r in found] == [("a", {"speaker": "anna"}, ""), ("b", {}, "test")]
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())  # as spreadsheets write it
+    assert SequenceFolder().find(tmp_path, tmp_path) == found
     with pytest.raises(ConfigError, match=r"Set data\.recordings\.folders=\[\]"):
         SequenceFolder(["speaker"]).find(tmp_path, tmp_path)
     for text, message in (
@@ -45,6 +47,7 @@ def test_a_table_has_labels_and_splits(tmp_path: Path) -> None:
         ("file\na.wav\na.wav\n", r"line 3: a\.wav is listed before"),
         ("file,split\na.wav,dev\n", "line 2: 'dev' is no split"),
         ("file\n", "lists no file"),
+        ("file,speaker,speaker\na.wav,anna,bob\n", "two columns are called 'speaker'"),
     ):
         table.write_text(text)
         with pytest.raises(DataError, match=message):

@@ -45,6 +45,17 @@ def test_there_are_61_labels_39_classes_and_24_core_speakers() -> None:
     assert sum(name[0] == "M" for name in CORE_TEST) == 16  # two men and a woman of each of eight regions
 
 
+def test_a_copy_with_sentences_missing_says_how_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(tmp_path / "TIMIT")
+    timit = TIMIT()
+    timit.find(root, tmp_path)
+    assert timit.facts == {"missing": {"train": 3696 - 4, "val": 1152 - 1, "test": 192 - 1}}
+    assert "it lacks 3692 of 3696 in train, 1151 of 1152 in val, 191 of 192 in test" in timit.complaint
+    monkeypatch.setattr("reprise.data.audio.timit.SPEAKERS", {"train": 0, "val": 0, "test": 0})
+    timit.find(root, tmp_path)
+    assert (timit.facts, timit.complaint) == ({"missing": {}}, "")
+
+
 @pytest.mark.parametrize("small", [False, True])
 def test_official_parts_phones_and_frames(tmp_path: Path, small: bool) -> None:
     root = make(tmp_path / "TIMIT", small)

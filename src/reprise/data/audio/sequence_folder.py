@@ -57,14 +57,16 @@ def read_table(path: Path) -> list[Recording]:
     """Read labels.csv: recordings sorted by file.
 
     Raises:
-        DataError: the column `file` is missing, a line has another number of values, a file is missing or comes twice,
-            or a split is unknown.
+        DataError: the column `file` is missing, two columns have one name, a line has another number of values, a file
+            is missing or comes twice, or a split is unknown.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         rows = [row for row in csv.reader(file) if row]
     if not rows or "file" not in rows[0]:
         raise DataError(f"{path}: expected a heading with a column `file`, e.g. file,speaker.")
     heading, found = rows[0], {}
+    if twice := [kind for i, kind in enumerate(heading) if kind in heading[:i]]:
+        raise DataError(f"{path}: two columns are called {twice[0]!r}. Rename or remove one of them.")
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(heading):
             raise DataError(f"{path}, line {number}: expected {len(heading)} values, found {len(row)}.")

@@ -237,7 +237,11 @@ class SpeechDataModule(StreamDataModule):
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Read an LJ Speech style list: `id|text` or `id|text|normalised text`; the last column is kept."""
+    """Read an LJ Speech style list: `id|text` or `id|text|normalised text`; the last column is kept.
+
+    Raises:
+        DataError: a line has another form, or an id is listed twice.
+    """
     texts = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
@@ -245,6 +249,8 @@ def read_metadata(path: Path) -> dict[str, str]:
         name, bar, rest = line.partition("|")
         if not bar:
             raise DataError(f"{path}, line {number}: expected `id|text`, found {line[:60]!r}.")
+        if name in texts:
+            raise DataError(f"{path}, line {number}: {name!r} is listed before. Remove a line.")
         texts[name] = rest.rpartition("|")[2]
     return texts
 

@@ -31,7 +31,7 @@ def read_sentences(path: Path) -> list[str]:
         DataError: it is not there, no text, or empty.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise DataError(f"{path} is no text in UTF-8. Expected a sentence a line.") from None
     except OSError as error:

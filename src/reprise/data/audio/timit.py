@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from reprise.data.audio.recordings import Recording, Recordings
 from reprise.data.audio.timit_phones import CORE_TEST, PHONES, REDUCED
 
 RATE = 16000  # of the recordings; times in .PHN files are samples at this rate
+SPEAKERS = {"train": 462, "val": 144, "test": 24}
+"""Speakers of the whole corpus by split; each reads ten sentences, two of them SA."""
 
 
 class TIMIT(Recordings):
@@ -18,7 +21,8 @@ class TIMIT(Recordings):
     Names may have either case, and recordings may be NIST files or RIFF ones; root is the folder with TRAIN and TEST or
     one above it. Labels are `speaker`, `gender` (F or M) and `dialect` (DR1 to DR8). Splits: TRAIN for training; the 24
     speakers of the core test set for testing; the other speakers of TEST for validation. The two sentences that all
-    speakers read (SA) are left out, as is usual in recognition.
+    speakers read (SA) are left out, as is usual in recognition. Where a copy has fewer sentences than these splits, a
+    warning says how many are missing, and the run record has it.
 
     Args:
         phones: classes of frames: 39 after Lee and Hon (1989), in which error rates are scored, or the 61 labels as
@@ -53,6 +57,12 @@ class TIMIT(Recordings):
             if not sentences:
                 raise DataError(f"{folder} holds no DRn/SPEAKER/SENTENCE.WAV. {self.where_to_get}")
             found += [self._recording(part, p) for p in sentences if self.with_sa or p.stem.upper()[:2] != "SA"]
+        there = Counter(r.split for r in found)
+        whole = {split: speakers * (10 if self.with_sa else 8) for split, speakers in SPEAKERS.items()}
+        missing = {split: count - there[split] for split, count in whole.items() if there[split] < count}
+        self.facts = {"missing": missing}
+        lacks = ", ".join(f"{count} of {whole[split]} in {split}" for split, count in missing.items())
+        self.complaint = lacks and f"{place} is not the whole of TIMIT: it lacks {lacks}. Figures do not compare."
         return found
 
     def _corpus(self, root: Path) -> Path:
