@@ -219,13 +219,13 @@ class SequenceDataModule(StreamDataModule):
             raise RuntimeError("setup() has not been called")
         return self._waves
 
-    def _clips(self, chosen: Sequence[int]) -> Clips:
+    def _clips_at(self, chosen: Sequence[int]) -> Clips:
         return Clips(self._ready(), [self._framed(r) for r in self._chosen], chosen, self._shape())
 
     def train_set(self) -> CropSet:
         """Crops of the training clips by position in the stream."""
         step = math.lcm(self.hop, self.grid)
-        return CropSet(self._clips(self.splits["train"]), step, self.crops_per_clip, self.seed)
+        return CropSet(self._clips_at(self.splits["train"]), step, self.crops_per_clip, self.seed)
 
     def eval_set(self, split: str) -> ClipSet:
         """Held-out clips, cut to `max_seconds`."""
@@ -234,7 +234,7 @@ class SequenceDataModule(StreamDataModule):
             # whole frames: of one that is cut in two the class would be that of samples that are not there
             step = math.lcm(self.hop, self.grid)
             most = max(1, int(self.max_seconds * self.sample_rate) // step) * step
-        return ClipSet(self._clips(self.splits[split][: self.limits[split]]), most)
+        return ClipSet(self._clips_at(self.splits[split][: self.limits[split]]), most)
 
     def _framed(self, recording: Recording) -> Recording:
         """A recording whose one segment is all of it, where its label is the class of its frames."""
