@@ -138,7 +138,7 @@ class ConditionedWaveNet(nn.Module):
         engine: Engine = "auto",
         on_chunk: OnChunk | None = None,
     ) -> list[Tensor]:
-        """Draw clips; a clip's samples do not depend on the others.
+        """Draw clips; a clip's samples do not depend on the others, as `generate` says.
 
         Args:
             lengths: samples of each.
@@ -219,13 +219,15 @@ class ConditionedWaveNet(nn.Module):
 def _more(stack: ContextStack, batch: int, lead: int) -> Callable[[Tensor, int], Tensor]:
     """Conditions of the context stack for one chunk of `pool` samples after another; the first `lead` are silence.
 
-    To the stack silence is 0, which the codes of the head may only come near.
+    To the stack silence is 0, which the codes of the head may only come near. Each clip has a cache of its own, so that
+    the others do not change a bit of its conditions.
     """
-    cache = ContextCache(stack, batch)
+    caches = [ContextCache(stack, 1) for _ in range(batch)]
 
     def condition(heard: Tensor, first: int) -> Tensor:
         if first > lead:
-            cache.push(heard[:, first - stack.pool : first])
-        return cache.condition[:, None].expand(-1, stack.pool, -1)
+            for cache, own in zip(caches, heard.split(1), strict=True):
+                cache.push(own[:, first - stack.pool : first])
+        return torch.cat([cache.condition for cache in caches])[:, None].expand(-1, stack.pool, -1)
 
     return condition
