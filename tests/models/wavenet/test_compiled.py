@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from reprise.config.errors import ConfigError
+from reprise.config.errors import ConfigError, RunError
 from reprise.models.wavenet import generate as of_generate
 from reprise.models.wavenet.fast import library as of_library
 from reprise.models.wavenet.fast.sampler import CompiledSampler
@@ -153,6 +153,44 @@ def test_the_unit_is_exact_to_a_millionth() -> None:
         loaded.reprise_wavenet_unit(f[i:].data_ptr(), g[i:].data_ptr(), z[i:].data_ptr())
     error = (z.double() - torch.tanh(f.double()) * torch.sigmoid(g.double())).abs().max()
     assert error < 5e-7
+
+
+@needs_compiler
+@pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FC00001, 0xFFFFFFFF], ids=hex)
+def test_a_unit_of_what_is_not_a_number_is_none(bits: int) -> None:
+    loaded = of_library.library()
+    assert loaded is not None
+    nan = torch.from_numpy(np.array([bits], np.uint32).view(np.float32))
+    f, g, z = torch.linspace(-3, 3, 64), torch.linspace(2, -2, 64), torch.zeros(64)
+    f[5], g[17] = nan[0], nan[0]
+    loaded.reprise_wavenet_unit(f.data_ptr(), g.data_ptr(), z.data_ptr())
+    assert z.isnan().nonzero()[:, 0].tolist() == [5, 17]
+
+
+@pytest.mark.parametrize("engine", ["torch", pytest.param("compiled", marks=needs_compiler)])
+@pytest.mark.parametrize("unit", ["gated", "relu"])
+@pytest.mark.parametrize("head", [lambda: Softmax(16), mixture], ids=["softmax", "mixture"])
+def test_what_is_not_a_number_is_not_drawn_from(head: Callable[[], Head], unit: str, engine: str) -> None:
+    """It may arise of finite weights and conditions, in a layer, after the skips, or at the output of some lanes."""
+    model = network(head=head(), unit=unit, local_channels=1)
+    y = [torch.zeros(20, 1), torch.zeros(20, 1), torch.zeros(20, 1)]
+    sampler = make_sampler(model, engine)
+
+    def drawn() -> Tensor:
+        conditions = Conditions(sampler.terms, sampler.terms.constant(None, 3), y, 1, [0, 0, 0])
+        sampler.begin(nothing(model, None, torch.zeros(3, 1), 3), 1.0, [20] * 3)
+        return sampler.draw(*conditions.rows(0, 20), torch.full((3, 20, model.head.uniforms), 0.5, dtype=torch.double))
+
+    assert drawn().shape == (3, 20)
+    y[1][15] = float("nan")
+    with pytest.raises(RunError, match="distribution of a sample is not finite"):
+        drawn()
+    y[1][15] = 0.0
+    model.post.weight.data[:] = 3e38
+    model.post.bias.data[:] = 3e38
+    sampler = make_sampler(model, engine)
+    with pytest.raises(RunError, match="not finite"):
+        drawn()
 
 
 @needs_compiler

@@ -74,6 +74,8 @@ def generate(
 
     Raises:
         ConfigError: arguments do not fit the network.
+        DataError: a condition is not finite.
+        RunError: weights, or what the network makes of the conditions, are not finite.
     """
     lengths = list(lengths)
     if not lengths:
@@ -131,7 +133,7 @@ def _draw(
 
 
 def _check_finite(network: WaveNetNetwork, h: Tensor | None, y: list[Tensor] | None) -> None:
-    """Refuse what would be drawn as sound and is none: the compiled step takes what is not a number for silence."""
+    """Refuse before anything is drawn what no distribution follows from."""
     if not all(bool(weight.isfinite().all()) for weight in network.parameters()):
         raise RunError(
             "the network's weights are not finite: training diverged. Take another checkpoint, or train with a lower "

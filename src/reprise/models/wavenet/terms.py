@@ -61,7 +61,7 @@ class Terms:
 
 
 def add_products(start: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """start + x W^T, of which a row is the same to the bit whatever rows are computed beside it.
+    """Add x W^T to a start, of which a row is the same to the bit whatever rows are computed beside it.
 
     A library's matrix product adds up in an order that follows from the number of rows. Here each product and each sum
     is rounded by itself, one input after the other.
