@@ -25,9 +25,9 @@ HOP, POOL, RATE = 6, 4, 1000
 LABELS = {"speaker": ["theo", "lucas"], "digit": ["0", "1", "7"]}
 LOCAL = {
     "repeat": {"upsampling": "repeat"},
-    "convolved": {"upsampling": "repeat", "convolutions": 2},
+    "convolved": {"upsampling": "repeat", "convolutions": 2, "kernel": 3},
     "of one frame": {"upsampling": "repeat", "convolutions": 1, "kernel": 1},  # features of zeros give no zeros
-    "transposed": {"upsampling": "transposed", "factors": [2, 3], "convolutions": 1},
+    "transposed": {"upsampling": "transposed", "factors": [2, 3], "convolutions": 1, "kernel": 3},
 }
 KINDS: dict[str, dict[str, Any]] = {
     "alone": {},
@@ -272,10 +272,10 @@ def test_a_network_for_other_conditions_is_refused() -> None:
         build(labels=LABELS)
     with pytest.raises(ConfigError, match=r"give 4 channels.*Set the latter to 4"):
         build(local=LocalCondition(3, 4, HOP))
-    with pytest.raises(ConfigError, match="main stack has the labels"):
-        build(net=network(local_channels=5), context=ContextStack(POOL, 5, [1], global_channels=2))
     with pytest.raises(ConfigError, match=r"model\.vocode=2 draws clips given their features"):
         build(vocode=2)
+    with pytest.raises(ConfigError, match=r"model\.samples=2 draws clips of no features.*Set model\.samples=0"):
+        build(net=network(local_channels=4), local=LocalCondition(3, 4, HOP), samples=2)
     with pytest.raises(ConfigError, match=r"temperature=0\.0"):
         build(temperature=0.0)
 
@@ -376,7 +376,8 @@ def test_trains_and_measures(kind: str, monkeypatch: pytest.MonkeyPatch) -> None
     metrics = MetricCollection({"difference": Difference()})
     monkeypatch.setattr("reprise.models.wavenet.module.vocoder_metrics", lambda rate: metrics)
     vocode = None if "local" in KINDS[kind] else 0
-    of, data = module(kind, vocode=vocode, samples=2, sample_seconds=0.03).train(), Clips(kind)
+    samples = 0 if "local" in KINDS[kind] else 2
+    of, data = module(kind, vocode=vocode, samples=samples, sample_seconds=0.03).train(), Clips(kind)
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = pl.Trainer(accelerator="cpu", max_steps=3, enable_model_summary=False, num_sanity_val_steps=0, **quiet)
     before = {name: p.clone() for name, p in of.named_parameters()}

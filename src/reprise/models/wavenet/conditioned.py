@@ -51,8 +51,6 @@ class ConditionedWaveNet(nn.Module):
                 f"model.local and model.context give {channels} channels, model.network.local_channels is "
                 f"{network.local_channels}. Set the latter to {channels}."
             )
-        if context is not None and context.global_channels:
-            raise ConfigError("model.context.global_channels: the main stack has the labels. Expected 0.")
         self.network = network
         self.labels = labels
         self.local = local
@@ -89,7 +87,7 @@ class ConditionedWaveNet(nn.Module):
         parts = [] if y is None else [y[:, -seen:]]
         if self.context is not None:
             heard = self.network.head.audio(self.network.head.inputs(audio)).to(audio.dtype)
-            parts.append(self.context(heard, start, None, exists))
+            parts.append(self.context(heard, start, exists))
         local = torch.cat(parts, -1) if parts else None
         h = global_condition(self.labels, labels, tags, audio)
         return self.network.log_prob(audio[:, -seen:], h, local, exists[:, -seen:])
