@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,12 @@ from torch.utils.data import DataLoader
 from torchmetrics import Metric, MetricCollection
 
 from reprise.config.errors import ConfigError, DataError, RunError
+from reprise.data.audio import labels as of_data
 from reprise.models.wavenet.conditions import LocalCondition
 from reprise.models.wavenet.context import ContextStack
-from reprise.models.wavenet.labels import TAG, chosen_labels, chosen_tags, fitting_labels, global_condition
+from reprise.models.wavenet.labels import chosen_labels, chosen_tags, fitting_labels, global_condition
 from reprise.models.wavenet.module import WaveNet
+from reprise.nn.labels import TAG
 from reprise.nn.randomness import example_rng
 from tests.models.wavenet.naive import network
 
@@ -280,6 +283,10 @@ def test_a_network_for_other_conditions_is_refused() -> None:
         build(temperature=0.0)
 
 
+def test_the_data_call_tags_as_models_do() -> None:
+    assert of_data.TAG == TAG
+
+
 def test_labels_and_tags_are_chosen_by_name() -> None:
     default = torch.tensor([1, 0])
     assert chosen_labels({}, LABELS, default).tolist() == [1, 0]
@@ -399,3 +406,13 @@ def test_trains_and_measures(kind: str, monkeypatch: pytest.MonkeyPatch) -> None
         drawn = of.model.draw([61, 90], labels, None, local, seed=0, keys=[6, 7], stream="test")
         total = sum(float((a - c["audio"]).abs().sum()) for a, c in zip(drawn, clips, strict=True))
         assert found["test/vocoded/difference"] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_process_without_a_clip_to_vocode_warns_of_nothing() -> None:
+    """Warnings are errors here; torchmetrics warns of what is computed and was never added to."""
+    of, data = module("repeat", vocode=1), Clips("repeat")  # the clips held out are the 6th and 7th
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(accelerator="cpu", enable_model_summary=False, **quiet)
+    (found,) = trainer.test(of, data, verbose=False)
+    assert math.isnan(found["test/vocoded/rtf"]) and math.isnan(found["test/vocoded/ls_mse"])
+    assert of.samples == [] and found["test/nats_per_sample"] > 0.0

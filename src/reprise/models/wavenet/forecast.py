@@ -18,6 +18,7 @@ from reprise.metrics.sequence_likelihood import NatsPerSample
 from reprise.models.wavenet.forecast_grid import Cells, cells_of, log_density, probabilities
 from reprise.models.wavenet.forecast_naive import naive_residuals, naive_scale, persistence_lag, seasonal_lag
 from reprise.models.wavenet.forecast_paths import sample_paths
+from reprise.models.wavenet.measuring import computed
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.nn.randomness import ExampleDraws
 from reprise.nn.series import SeriesScale
@@ -165,9 +166,8 @@ class WaveNetForecaster(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log every measure."""
-        for name, metric in self._test_metrics().items():
-            self.log(name, metric.compute().float())
-            metric.reset()
+        for name, value in computed(self._test_metrics()).items():
+            self.log(name, value)
         self.log("test/receptive_field", float(self.network.receptive_field))
 
     def _test_metrics(self) -> dict[str, WeightedMean]:

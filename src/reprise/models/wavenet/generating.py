@@ -12,7 +12,8 @@ from torch import Tensor
 from reprise.config.errors import ConfigError
 from reprise.models.wavenet.conditioned import ConditionedWaveNet
 from reprise.models.wavenet.generate import Engine
-from reprise.models.wavenet.labels import TAG, chosen_labels, chosen_tags
+from reprise.models.wavenet.labels import chosen_labels, chosen_tags
+from reprise.nn.labels import TAG
 from reprise.nn.randomness import example_rng
 from reprise.samples.sounds import SoundSample
 

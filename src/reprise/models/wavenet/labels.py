@@ -9,9 +9,7 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError, suggest
 from reprise.models.wavenet.conditions import one_hot
-
-TAG = "tag"
-"""Kind of names of which several hold at once; it has no column in labels (B, K), but numbers of its own."""
+from reprise.nn.labels import TAG
 
 Names = Mapping[str, Sequence[str]]
 

@@ -19,6 +19,7 @@ from reprise.models.wavenet.conditions import LocalCondition
 from reprise.models.wavenet.context import ContextStack
 from reprise.models.wavenet.generating import GeneratingModule
 from reprise.models.wavenet.labels import fitting_labels
+from reprise.models.wavenet.measuring import computed
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.objective import next_sample_loss
 from reprise.samples.audio import AudioSample
@@ -150,18 +151,14 @@ class WaveNet(GeneratingModule):
 
     def on_test_epoch_end(self) -> None:
         """Log likelihoods, the receptive field and what a vocoder is measured by, and draw clips to listen to."""
-        for name in _LIKELIHOODS:
-            metric: Any = self.likelihood[f"test_{name}"]
-            self.log(f"test/{name}", metric.compute().float())
-            metric.reset()
-        self.log("test/receptive_field", float(self.model.receptive_field))
+        measures: dict[str, Any] = {f"test/{name}": self.likelihood[f"test_{name}"] for name in _LIKELIHOODS}
         if self.vocoder is not None:
-            for name, value in self.vocoder.compute().items():
-                self.log(f"test/vocoded/{name}", value.float(), sync_dist=False)
-            self.log("test/vocoded/rtf", self.rtf.compute().float())
-            self.vocoder.reset()
-            self.rtf.reset()
-        elif self.sample_count:
+            measures |= {f"test/vocoded/{name}": metric for name, metric in self.vocoder.items()}
+            measures["test/vocoded/rtf"] = self.rtf
+        for name, value in computed(measures).items():
+            self.log(name, value)
+        self.log("test/receptive_field", float(self.model.receptive_field))
+        if self.sample_count:
             self.samples = [*self.sounds(self.sample_count, self.seed)]
 
     def metric_versions(self) -> dict[str, int]:
