@@ -308,6 +308,8 @@ def test_labels_and_tags_are_chosen_by_name() -> None:
     fitting_labels({"digit": ["0", "1"]}, {"digit": [0, 1]})
     with pytest.raises(ConfigError, match="no labels, the data have"):
         fitting_labels({}, LABELS)
+    with pytest.raises(ConfigError, match=r"'\+model\.labels="):  # as Hydra wants it
+        fitting_labels({"speaker": ["theo", "lucas"]}, LABELS)
     with pytest.raises(ConfigError):  # in another order numbers would mean other classes
         fitting_labels({"digit": ["1", "0"]}, {"digit": ["0", "1"]})
 
