@@ -71,16 +71,16 @@ def test_two_processes_learn_and_measure_what_one_does(digits: Path, tmp_path: P
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven short recordings with two tags."""
+    """Ten short recordings with two tags."""
     root = tmp_path_factory.mktemp("music")
-    for i in range(7):
+    for i in range(10):
         write(root / f"{i}.wav", 3000 + 200 * i, 8000, i)
-    tags = ["loud; fast", "fast", "", "loud", "fast", "loud;fast", ""]
+    tags = ["loud; fast", "fast", "", "loud", "fast", "loud;fast", "", "loud", "", "fast"]
     (root / "tags.csv").write_text("".join(f"{i}.wav,{names}\n" for i, names in enumerate(tags)))
     return root
 
 
-TAGGED = ["model=wavenet", "data=tagged_music", "data.sample_rate=8000", "data.val_clips=1", "data.test_clips=3"]
+TAGGED = ["model=wavenet", "data=tagged_music", "data.sample_rate=8000", "data.val_clips=2", "data.test_clips=3"]
 KINDS = {
     "tags": [*TAGGED, *TINY, "model.labels={tag:[fast,loud]}", "model.network.global_channels=2", "model.samples=2"],
     "mel": ["model=wavenet_mel", *TINY, "model.vocode=1"],
