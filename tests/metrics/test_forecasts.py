@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from reprise.metrics.forecasts import Coverage, LogDensity, MeanAbsoluteError
+from reprise.metrics.forecasts import Coverage, LogDensity, MeanAbsoluteError, log_density_of_cells, quantile
 
 
 def test_means_over_all_values_of_all_batches() -> None:
@@ -25,3 +25,20 @@ def test_other_shapes_are_refused() -> None:
         MeanAbsoluteError().update(torch.zeros(2), torch.zeros(3))
     with pytest.raises(ValueError, match="one shape"):
         Coverage().update(torch.zeros(2, 1), torch.zeros(2, 1), torch.zeros(2, 1))
+
+
+def test_quantiles_spread_the_mass_of_a_cell_evenly() -> None:
+    probability = torch.tensor([[0.2, 0.5, 0.3], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    edges = torch.tensor([0.0, 1.0, 3.0, 4.0])
+    assert quantile(probability, edges, 0.1).tolist() == pytest.approx([0.5, 3.1, 0.1])
+    assert quantile(probability, edges, 0.45).tolist() == pytest.approx([2.0, 3.45, 0.45])
+    assert quantile(probability, edges, 1.0).tolist() == pytest.approx([4.0, 4.0, 1.0])
+
+
+def test_densities_of_cells_fall_off_beyond_the_outermost() -> None:
+    edges, mass = torch.tensor([0.0, 1.0, 3.0, 4.0]), torch.tensor([0.2, 0.5, 0.3])
+    x = torch.tensor([-2.0, 0.5, 2.0, 3.0, 6.0])
+    index = torch.tensor([0, 0, 1, 2, 2])
+    found = log_density_of_cells(mass[index].log(), edges, index, x).exp()
+    e = 2.718281828459045
+    assert found.tolist() == pytest.approx([0.2 * e**-3, 0.2 * e**-0.5, 0.25, 0.3, 0.3 * e**-3])

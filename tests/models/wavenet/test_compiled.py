@@ -8,16 +8,20 @@ import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from reprise.config.errors import ConfigError
+from reprise.config.errors import ConfigError, RunError
 from reprise.models.wavenet import generate as of_generate
 from reprise.models.wavenet.fast import library as of_library
 from reprise.models.wavenet.fast.sampler import CompiledSampler
 from reprise.models.wavenet.generate import generate, make_sampler
 from reprise.models.wavenet.heads import Head, Softmax
+from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import nothing
+from reprise.models.wavenet.terms import Conditions
 from reprise.nn.randomness import example_rng
 from tests.models.wavenet.naive import mixture, naive, network
 
@@ -98,6 +102,44 @@ def test_neither_batch_nor_chunks_nor_threads_change_a_bit(head: Callable[[], He
         torch.set_num_threads(before)
 
 
+@torch.no_grad()
+def predicted(model: WaveNetNetwork, members: list[int], chunk: int, length: int = 24, hop: int = 5) -> Tensor:
+    """Parameters (B, T, P) of all distributions of some of many waveforms, which differ in all that they are given."""
+    g = [torch.Generator().manual_seed(i) for i in members]
+    h = torch.cat([torch.randn(1, model.global_channels, generator=of) for of in g])
+    before = torch.cat([torch.randn(1, model.local_channels, generator=of) for of in g])
+    y = [torch.randn(-(-length // hop), model.local_channels, generator=of) for of in g]
+    sampler = make_sampler(model, "compiled")
+    assert isinstance(sampler, CompiledSampler)
+    past = of_generate._past(model, [model.head.inputs(torch.zeros(0))] * len(g), h, y, hop, before, None, None)
+    sampler.begin(past, 1.0, [length] * len(g))
+    conditions = Conditions(sampler.terms, sampler.terms.constant(h, len(g)), y, hop, [0] * len(g))
+    uniform = np.stack([example_rng(0, "generate", i).random((length, model.head.uniforms)) for i in members])
+    found = []
+    for first in range(0, length, chunk):
+        count = min(chunk, length - first)
+        part = torch.from_numpy(uniform[:, first : first + count])
+        found.append(sampler.predict(*conditions.rows(first, count), part, parameters=True)[1])
+    return torch.cat(found, 1)  # type: ignore[arg-type]
+
+
+@needs_compiler
+@pytest.mark.parametrize("local", [3, 32, 33])
+@pytest.mark.parametrize(("residual", "skip", "kernel"), [(16, 16, 2), (18, 64, 3), (40, 144, 2)])
+def test_lanes_and_chunks_do_not_change_a_bit_of_a_parameter(
+    local: int, residual: int, skip: int, kernel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread, so that up to eight waveforms are computed as lanes of one product, in every number of them."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    sizes = {"residual": residual, "skip": skip, "kernel": kernel, "dilations": [1, 3, 8]}
+    model = network(head=Softmax(256), local_channels=local, global_channels=40, **sizes)
+    alone = torch.cat([predicted(model, [i], 24) for i in range(11)])
+    assert (alone[0] - alone[1]).abs().max() > 0.1
+    for batch, chunk in ((1, 1), (2, 24), (3, 7), (4, 24), (5, 5), (6, 24), (7, 24), (8, 1), (11, 24)):
+        found = predicted(model, list(range(batch)), chunk)
+        assert torch.equal(found, alone[:batch]), (batch, chunk)
+
+
 @needs_compiler
 def test_the_unit_is_exact_to_a_millionth() -> None:
     loaded = of_library.library()
@@ -111,6 +153,44 @@ def test_the_unit_is_exact_to_a_millionth() -> None:
         loaded.reprise_wavenet_unit(f[i:].data_ptr(), g[i:].data_ptr(), z[i:].data_ptr())
     error = (z.double() - torch.tanh(f.double()) * torch.sigmoid(g.double())).abs().max()
     assert error < 5e-7
+
+
+@needs_compiler
+@pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FC00001, 0xFFFFFFFF], ids=hex)
+def test_a_unit_of_what_is_not_a_number_is_none(bits: int) -> None:
+    loaded = of_library.library()
+    assert loaded is not None
+    nan = torch.from_numpy(np.array([bits], np.uint32).view(np.float32))
+    f, g, z = torch.linspace(-3, 3, 64), torch.linspace(2, -2, 64), torch.zeros(64)
+    f[5], g[17] = nan[0], nan[0]
+    loaded.reprise_wavenet_unit(f.data_ptr(), g.data_ptr(), z.data_ptr())
+    assert z.isnan().nonzero()[:, 0].tolist() == [5, 17]
+
+
+@pytest.mark.parametrize("engine", ["torch", pytest.param("compiled", marks=needs_compiler)])
+@pytest.mark.parametrize("unit", ["gated", "relu"])
+@pytest.mark.parametrize("head", [lambda: Softmax(16), mixture], ids=["softmax", "mixture"])
+def test_what_is_not_a_number_is_not_drawn_from(head: Callable[[], Head], unit: str, engine: str) -> None:
+    """It may arise of finite weights and conditions, in a layer, after the skips, or at the output of some lanes."""
+    model = network(head=head(), unit=unit, local_channels=1)
+    y = [torch.zeros(20, 1), torch.zeros(20, 1), torch.zeros(20, 1)]
+    sampler = make_sampler(model, engine)
+
+    def drawn() -> Tensor:
+        conditions = Conditions(sampler.terms, sampler.terms.constant(None, 3), y, 1, [0, 0, 0])
+        sampler.begin(nothing(model, None, torch.zeros(3, 1), 3), 1.0, [20] * 3)
+        return sampler.draw(*conditions.rows(0, 20), torch.full((3, 20, model.head.uniforms), 0.5, dtype=torch.double))
+
+    assert drawn().shape == (3, 20)
+    y[1][15] = float("nan")
+    with pytest.raises(RunError, match="distribution of a sample is not finite"):
+        drawn()
+    y[1][15] = 0.0
+    model.post.weight.data[:] = 3e38
+    model.post.bias.data[:] = 3e38
+    sampler = make_sampler(model, engine)
+    with pytest.raises(RunError, match="not finite"):
+        drawn()
 
 
 @needs_compiler

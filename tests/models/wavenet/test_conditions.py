@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from reprise.config.errors import ConfigError, DataError
-from reprise.models.wavenet.conditions import LocalCondition, multi_hot, one_hot
+from reprise.models.wavenet.conditions import LocalCondition, one_hot
 
 
 def test_labels_of_several_kinds_stand_side_by_side_and_unknown_ones_are_zeros() -> None:
@@ -20,16 +20,8 @@ def test_labels_of_several_kinds_stand_side_by_side_and_unknown_ones_are_zeros()
 def test_a_label_out_of_range_is_named(label: int) -> None:
     with pytest.raises(DataError, match=rf"label 1 of a clip is {label}\. Expected 0 to 2"):
         one_hot(torch.tensor([[0, 1], [1, label]]), [2, 3])
-    with pytest.raises(DataError, match=f"a tag is {label}"):
-        multi_hot(torch.tensor([[label]]), 3)
     with pytest.raises(ValueError, match=r"\(B, 2\)"):
         one_hot(torch.tensor([[0]]), [2, 3])
-
-
-def test_tags_are_a_set() -> None:
-    h = multi_hot(torch.tensor([[2, 0, 2], [-1, -1, -1], [1, -1, -1]]), 3)
-    assert h.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
-    assert multi_hot(torch.empty(2, 0, dtype=torch.long), 3).tolist() == [[0, 0, 0]] * 2
 
 
 def local(**settings) -> LocalCondition:
@@ -60,7 +52,7 @@ def test_transposed_convolutions_start_as_repetition_and_are_learned(factors: li
         ({"upsampling": "transposed", "factors": [6]}, 1),
         ({"upsampling": "transposed", "factors": [2, 3]}, 2),
         ({"convolutions": 2, "kernel": 5}, 4),
-        ({"upsampling": "transposed", "factors": [3, 2], "convolutions": 1}, 3),
+        ({"upsampling": "transposed", "factors": [3, 2], "convolutions": 1, "kernel": 3}, 3),
     ],
 )
 def test_a_sample_looks_at_its_own_frame_and_so_many_beside_it(settings: dict, reach: int) -> None:
@@ -77,7 +69,7 @@ def test_a_sample_looks_at_its_own_frame_and_so_many_beside_it(settings: dict, r
 
 
 def test_a_crop_differs_from_the_whole_at_its_ends_only() -> None:
-    layer = local(upsampling="transposed", factors=[2, 3], convolutions=1)
+    layer = local(upsampling="transposed", factors=[2, 3], convolutions=1, kernel=3)
     for weight in layer.parameters():
         torch.nn.init.normal_(weight)
     frames = torch.randn(1, 20, 3, dtype=torch.double)
@@ -93,7 +85,10 @@ def test_a_crop_differs_from_the_whole_at_its_ends_only() -> None:
         ({"upsampling": "transposed"}, "product of factors"),
         ({"factors": [6]}, "upsampling=transposed"),
         ({"upsampling": "linear"}, "repeat, transposed"),
-        ({"kernel": 2}, "odd"),
+        ({"convolutions": 1, "kernel": 2}, "odd"),
+        ({"convolutions": 1}, "kernel=null. Expected an odd number"),
+        ({"kernel": 3}, "kernel=3 and no convolutions. Set kernel=null"),
+        ({"convolutions": -1}, "convolutions=-1. Expected 0 or more"),
         ({"hop": 0}, "hop is 0"),
     ],
 )

@@ -21,11 +21,11 @@ def clip(length: int, batch: int = 1) -> torch.Tensor:
     return torch.rand(batch, length, generator=torch.Generator().manual_seed(0), dtype=torch.double) * 2 - 1
 
 
-def of_clip(model: ContextStack, audio: torch.Tensor, h: torch.Tensor | None = None) -> torch.Tensor:
+def of_clip(model: ContextStack, audio: torch.Tensor) -> torch.Tensor:
     """Conditions of all samples of whole clips."""
     past = model.receptive_field
     padded = torch.nn.functional.pad(audio, (past, 0))
-    return model(padded, -past, h)
+    return model(padded, -past)
 
 
 @pytest.mark.parametrize(("kernel", "n"), [(2, 7), (3, 13)])
@@ -42,11 +42,10 @@ def test_a_condition_depends_on_exactly_the_frames_before_its_own(kernel: int, n
 
 @pytest.mark.parametrize("start", [0, 1, 3, 4, 22])
 def test_a_crop_is_a_part_of_the_whole(start: int) -> None:
-    model = stack(global_channels=2)
-    audio, h = clip(120, 2), torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.double)
-    whole, past = of_clip(model, audio, h), model.receptive_field
+    model, audio = stack(), clip(120, 2)
+    whole, past = of_clip(model, audio), model.receptive_field
     for length in (past + 1, past + 30):
-        crop = model(audio[:, start : start + length], start, h)
+        crop = model(audio[:, start : start + length], start)
         torch.testing.assert_close(crop, whole[:, start + past : start + length])
 
 
@@ -70,9 +69,8 @@ def test_what_stands_before_the_clip_does_not_count() -> None:
 
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 def test_one_frame_at_a_time_is_the_same(kernel: int) -> None:
-    model, audio = stack(kernel=kernel, global_channels=2), clip(20 * POOL, 2)
-    h = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.double)
-    whole, cache = of_clip(model, audio, h), ContextCache(model, 2, h)
+    model, audio = stack(kernel=kernel), clip(20 * POOL, 2)
+    whole, cache = of_clip(model, audio), ContextCache(model, 2)
     for frame in range(20):
         torch.testing.assert_close(cache.condition, whole[:, frame * POOL])
         given = cache.push(audio[:, frame * POOL : (frame + 1) * POOL])
@@ -80,8 +78,8 @@ def test_one_frame_at_a_time_is_the_same(kernel: int) -> None:
 
 
 def test_all_weights_learn() -> None:
-    model = stack(global_channels=2)
-    of_clip(model, clip(80), torch.ones(1, 2, dtype=torch.double)).square().sum().backward()
+    model = stack()
+    of_clip(model, clip(80)).square().sum().backward()
     assert all(p.grad is not None and bool((p.grad != 0).any()) for p in model.parameters())
 
 
@@ -93,7 +91,5 @@ def test_what_does_not_fit_is_refused() -> None:
     model = stack()
     with pytest.raises(ValueError, match="more samples than the receptive field, 31"):
         model(clip(31))
-    with pytest.raises(ValueError, match="global condition of 0"):
-        model(clip(40), 0, torch.ones(1, 2))
     with pytest.raises(ValueError, match=r"expected samples \(1, 4\)"):
         ContextCache(model, 1).push(clip(5))

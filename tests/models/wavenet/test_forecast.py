@@ -13,8 +13,8 @@ import torch
 from reprise.config.errors import ConfigError
 from reprise.data.series.sequences import SeriesSequences, collate_windows
 from reprise.models.wavenet.forecast import WaveNetForecaster, fan
-from reprise.models.wavenet.forecast_grid import cells_of, probabilities, quantile
-from reprise.models.wavenet.forecast_scores import naive_residuals, seasonal_lag
+from reprise.models.wavenet.forecast_grid import cells_of, log_density, probabilities
+from reprise.models.wavenet.forecast_naive import naive_residuals, seasonal_lag
 from reprise.models.wavenet.heads import LogisticMixture, Softmax
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.nn.series import SeriesScale
@@ -69,12 +69,30 @@ def test_probabilities_of_cells_are_those_of_the_head(head) -> None:
         assert found[:, k].log().numpy() == pytest.approx(log_prob.numpy(), abs=1e-4)
 
 
-def test_quantiles_spread_the_mass_of_a_cell_evenly() -> None:
-    probability = torch.tensor([[0.2, 0.5, 0.3], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    edges = torch.tensor([0.0, 1.0, 3.0, 4.0])
-    assert quantile(probability, edges, 0.1).tolist() == pytest.approx([0.5, 3.1, 0.1])
-    assert quantile(probability, edges, 0.45).tolist() == pytest.approx([2.0, 3.45, 0.45])
-    assert quantile(probability, edges, 1.0).tolist() == pytest.approx([4.0, 4.0, 1.0])
+@pytest.mark.parametrize("difference", ["none", "difference", "log"])
+@pytest.mark.parametrize("head", HEADS, ids=HEAD_NAMES)
+def test_densities_are_of_all_values_and_their_integral_is_one(head, difference) -> None:
+    scale = SeriesScale(difference, 0.02, 0.3)
+    parameters = torch.randn(1, head.channels, generator=torch.Generator().manual_seed(2))
+    if isinstance(head, LogisticMixture):
+        parameters[:, -2:] -= 1.0
+    steps = torch.linspace(-12.0, 12.0, 400001, dtype=torch.float64)  # scaled; far beyond -1 and 1
+    outcomes = scale.outcome(steps)
+    found = log_density(head, cells_of(head), parameters.expand(len(steps), -1), steps.float(), outcomes, scale)
+    assert float(torch.trapezoid(found.exp(), outcomes)) == pytest.approx(1.0, abs=2e-3)
+    in_steps = found + outcomes.log() if difference == "log" and isinstance(head, LogisticMixture) else found
+    assert (found[steps > 1.0].diff() < 0).all() and (in_steps[steps < -1.2].diff() > 0).all()
+
+
+def test_a_value_far_outside_is_not_scored_as_if_it_were_inside() -> None:
+    module = forecaster(Softmax(8))
+    inside, outside = [0.1 * i for i in range(9)] + [0.99], [0.1 * i for i in range(9)] + [40.0]
+    ours, other = (measured(forecaster(Softmax(8)), batch_of(v, 9, 8)) for v in (inside, outside))
+    width = float(cells_of(module.network.head).edges.diff()[-1])
+    assert other["test/nats_per_step"] == ours["test/nats_per_step"]  # of the cell, which has all beyond it
+    expected = ours["test/log_density"] - (40.0 - 0.99) / width
+    assert other["test/log_density"] == pytest.approx(expected, rel=1e-5)
+    assert module.metric_versions()["test/log_density"] == 2
 
 
 @pytest.mark.parametrize("difference", ["none", "difference", "log"])
@@ -102,7 +120,8 @@ def test_scores_of_a_known_distribution(difference) -> None:
         v, edges = lead(cells.values.numpy()), lead(cells.edges.numpy())
         k = int(np.searchsorted(edges, x)) - 1
         assert 0 <= k < 8  # nothing is clipped
-        logs.append((np.log(p[k]), np.log(edges[k + 1] - edges[k])))
+        tail = (edges[1] - x if k == 0 else x - edges[-2] if k == 7 else 0.0) / (edges[k + 1] - edges[k])
+        logs.append((np.log(p[k]), np.log(edges[k + 1] - edges[k]) + tail))
         squares.append((p @ v - x) ** 2)
         scores.append(p @ abs(v - x) - 0.5 * p @ abs(v[:, None] - v) @ p)
         quantiles = np.interp([0.1, 0.5, 0.9], np.concatenate([[0.0], p.cumsum()]), edges)

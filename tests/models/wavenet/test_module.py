@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +17,9 @@ from torchmetrics import Metric, MetricCollection
 from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.models.wavenet.conditions import LocalCondition
 from reprise.models.wavenet.context import ContextStack
-from reprise.models.wavenet.labels import TAG, chosen_labels, chosen_tags, fitting_labels, global_condition
+from reprise.models.wavenet.labels import chosen_labels, chosen_tags, fitting_labels, global_condition
 from reprise.models.wavenet.module import WaveNet
+from reprise.nn.labels import TAG
 from reprise.nn.randomness import example_rng
 from tests.models.wavenet.naive import network
 
@@ -25,9 +27,9 @@ HOP, POOL, RATE = 6, 4, 1000
 LABELS = {"speaker": ["theo", "lucas"], "digit": ["0", "1", "7"]}
 LOCAL = {
     "repeat": {"upsampling": "repeat"},
-    "convolved": {"upsampling": "repeat", "convolutions": 2},
+    "convolved": {"upsampling": "repeat", "convolutions": 2, "kernel": 3},
     "of one frame": {"upsampling": "repeat", "convolutions": 1, "kernel": 1},  # features of zeros give no zeros
-    "transposed": {"upsampling": "transposed", "factors": [2, 3], "convolutions": 1},
+    "transposed": {"upsampling": "transposed", "factors": [2, 3], "convolutions": 1, "kernel": 3},
 }
 KINDS: dict[str, dict[str, Any]] = {
     "alone": {},
@@ -272,10 +274,10 @@ def test_a_network_for_other_conditions_is_refused() -> None:
         build(labels=LABELS)
     with pytest.raises(ConfigError, match=r"give 4 channels.*Set the latter to 4"):
         build(local=LocalCondition(3, 4, HOP))
-    with pytest.raises(ConfigError, match="main stack has the labels"):
-        build(net=network(local_channels=5), context=ContextStack(POOL, 5, [1], global_channels=2))
     with pytest.raises(ConfigError, match=r"model\.vocode=2 draws clips given their features"):
         build(vocode=2)
+    with pytest.raises(ConfigError, match=r"model\.samples=2 draws clips of no features.*Set model\.samples=0"):
+        build(net=network(local_channels=4), local=LocalCondition(3, 4, HOP), samples=2)
     with pytest.raises(ConfigError, match=r"temperature=0\.0"):
         build(temperature=0.0)
 
@@ -301,6 +303,8 @@ def test_labels_and_tags_are_chosen_by_name() -> None:
     fitting_labels({"digit": ["0", "1"]}, {"digit": [0, 1]})
     with pytest.raises(ConfigError, match="no labels, the data have"):
         fitting_labels({}, LABELS)
+    with pytest.raises(ConfigError, match=r"'\+model\.labels="):  # as Hydra wants it
+        fitting_labels({"speaker": ["theo", "lucas"]}, LABELS)
     with pytest.raises(ConfigError):  # in another order numbers would mean other classes
         fitting_labels({"digit": ["1", "0"]}, {"digit": ["0", "1"]})
 
@@ -376,7 +380,8 @@ def test_trains_and_measures(kind: str, monkeypatch: pytest.MonkeyPatch) -> None
     metrics = MetricCollection({"difference": Difference()})
     monkeypatch.setattr("reprise.models.wavenet.module.vocoder_metrics", lambda rate: metrics)
     vocode = None if "local" in KINDS[kind] else 0
-    of, data = module(kind, vocode=vocode, samples=2, sample_seconds=0.03).train(), Clips(kind)
+    samples = 0 if "local" in KINDS[kind] else 2
+    of, data = module(kind, vocode=vocode, samples=samples, sample_seconds=0.03).train(), Clips(kind)
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     trainer = pl.Trainer(accelerator="cpu", max_steps=3, enable_model_summary=False, num_sanity_val_steps=0, **quiet)
     before = {name: p.clone() for name, p in of.named_parameters()}
@@ -398,3 +403,13 @@ def test_trains_and_measures(kind: str, monkeypatch: pytest.MonkeyPatch) -> None
         drawn = of.model.draw([61, 90], labels, None, local, seed=0, keys=[6, 7], stream="test")
         total = sum(float((a - c["audio"]).abs().sum()) for a, c in zip(drawn, clips, strict=True))
         assert found["test/vocoded/difference"] == pytest.approx(total, rel=1e-5)
+
+
+def test_a_process_without_a_clip_to_vocode_warns_of_nothing() -> None:
+    """Warnings are errors here; torchmetrics warns of what is computed and was never added to."""
+    of, data = module("repeat", vocode=1), Clips("repeat")  # the clips held out are the 6th and 7th
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = pl.Trainer(accelerator="cpu", enable_model_summary=False, **quiet)
+    (found,) = trainer.test(of, data, verbose=False)
+    assert math.isnan(found["test/vocoded/rtf"]) and math.isnan(found["test/vocoded/ls_mse"])
+    assert of.samples == [] and found["test/nats_per_sample"] > 0.0

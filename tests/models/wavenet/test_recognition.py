@@ -15,7 +15,8 @@ from reprise.config.errors import ConfigError
 from reprise.metrics.phones import TIMIT_61
 from reprise.models.wavenet.heads import LogisticMixture, Softmax
 from reprise.models.wavenet.network import WaveNetNetwork
-from reprise.models.wavenet.recognition import RecognitionNetwork, class_loss, next_sample_loss, recognition_losses
+from reprise.models.wavenet.objective import next_sample_loss
+from reprise.models.wavenet.recognition import RecognitionNetwork, class_loss, recognition_losses
 from reprise.models.wavenet.recognition_module import WaveNetRecogniser, scored_sequence
 
 POOL = 8

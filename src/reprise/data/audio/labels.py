@@ -9,10 +9,9 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError
 from reprise.data.audio.recordings import Recording
+from reprise.nn.labels import TAG
 
 UNKNOWN = -1
-TAG = "tag"
-"""Kind of names of which several hold at once: `label_names` has it, "labels" has no column for it, "tags" is it."""
 
 
 def sorted_names(names: Iterable[str]) -> list[str]:

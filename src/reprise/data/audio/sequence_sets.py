@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reprise.data.audio.labels import TAG, label_row
+from reprise.data.audio.labels import label_row
 from reprise.data.audio.recordings import Recording
 from reprise.data.audio.segments import class_sequence, frame_classes
 from reprise.data.audio.waves import Waves
 from reprise.data.stream import example_at
+from reprise.nn.labels import TAG
 from reprise.nn.randomness import example_rng
 
 

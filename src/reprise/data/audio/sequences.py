@@ -14,13 +14,14 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.audio.files import MEL, input_files, read_mel
-from reprise.data.audio.labels import TAG, UNKNOWN, name_labels, sorted_names
+from reprise.data.audio.labels import UNKNOWN, name_labels, sorted_names
 from reprise.data.audio.recordings import Recording, Recordings, described
 from reprise.data.audio.sequence_sets import Clips, ClipSet, CropSet, Shape, collate_sequences
 from reprise.data.audio.sounds import SoundSettings, read_sound
 from reprise.data.audio.splits import HeldOut, divide, keep_only, leave_out, warn_of_doubles
 from reprise.data.audio.waves import LocalFeatures, MelFeatures, Waves, load_waves
 from reprise.data.module import StreamDataModule
+from reprise.nn.labels import TAG
 from reprise.nn.spectrogram import LogMel
 from reprise.samples.audio import write_audio
 

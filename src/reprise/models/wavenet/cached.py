@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reprise.config.errors import RunError
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import Past, stack_of
 from reprise.models.wavenet.terms import Terms
@@ -47,7 +48,23 @@ class Sampler(Protocol):
 
         Returns:
             (B, n), as they enter the network.
+
+        Raises:
+            RunError: a distribution is not finite.
         """
+
+
+def check_finite(finite: bool) -> None:
+    """Refuse to draw on from distributions that are none.
+
+    Raises:
+        RunError: they are not finite.
+    """
+    if not finite:
+        raise RunError(
+            "the network's distribution of a sample is not finite: numbers grew too large on the way to it. Take "
+            "another checkpoint, or features in the range of those that were trained on."
+        )
 
 
 class CachedSampler:
@@ -103,6 +120,7 @@ class CachedSampler:
         self.time = torch.zeros((), dtype=torch.long, device=self.device)
         self.z = self.table.new_zeros(batch, len(self.now), channels)
         self.inputs = self.table.new_zeros(len(self.now), batch, channels)
+        self.finite = torch.ones((), dtype=torch.bool, device=self.device)  # whether all distributions were
         self.call = RecordedCall(self._next, self.device)
 
     def step(self, previous: Tensor, bias: Tensor) -> Tensor:
@@ -153,7 +171,9 @@ class CachedSampler:
         return torch.addmm(self.first_bias, self.recent.to(self.table.dtype), self.table)
 
     def _next(self, previous: Tensor, bias: Tensor, uniform: Tensor) -> Tensor:
-        return self.head.draw(self.step(previous, bias), uniform, self.temperature)
+        parameters = self.step(previous, bias)
+        self.finite.logical_and_(parameters.isfinite().all())
+        return self.head.draw(parameters, uniform, self.temperature)
 
     @torch.no_grad()
     def draw(self, rows: Tensor, index: Tensor, uniform: Tensor) -> Tensor:
@@ -169,4 +189,5 @@ class CachedSampler:
             self.previous = call(self.previous, bias, uniform[:, t])
             self.exists = None
             drawn.append(self.previous)
+        check_finite(bool(self.finite))
         return torch.stack(drawn, 1)

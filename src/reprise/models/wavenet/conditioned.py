@@ -51,8 +51,6 @@ class ConditionedWaveNet(nn.Module):
                 f"model.local and model.context give {channels} channels, model.network.local_channels is "
                 f"{network.local_channels}. Set the latter to {channels}."
             )
-        if context is not None and context.global_channels:
-            raise ConfigError("model.context.global_channels: the main stack has the labels. Expected 0.")
         self.network = network
         self.labels = labels
         self.local = local
@@ -89,7 +87,7 @@ class ConditionedWaveNet(nn.Module):
         parts = [] if y is None else [y[:, -seen:]]
         if self.context is not None:
             heard = self.network.head.audio(self.network.head.inputs(audio)).to(audio.dtype)
-            parts.append(self.context(heard, start, None, exists))
+            parts.append(self.context(heard, start, exists))
         local = torch.cat(parts, -1) if parts else None
         h = global_condition(self.labels, labels, tags, audio)
         return self.network.log_prob(audio[:, -seen:], h, local, exists[:, -seen:])
@@ -138,7 +136,7 @@ class ConditionedWaveNet(nn.Module):
         engine: Engine = "auto",
         on_chunk: OnChunk | None = None,
     ) -> list[Tensor]:
-        """Draw clips; a clip's samples do not depend on the others.
+        """Draw clips; a clip's samples do not depend on the others, as `generate` says.
 
         Args:
             lengths: samples of each.
@@ -219,13 +217,15 @@ class ConditionedWaveNet(nn.Module):
 def _more(stack: ContextStack, batch: int, lead: int) -> Callable[[Tensor, int], Tensor]:
     """Conditions of the context stack for one chunk of `pool` samples after another; the first `lead` are silence.
 
-    To the stack silence is 0, which the codes of the head may only come near.
+    To the stack silence is 0, which the codes of the head may only come near. Each clip has a cache of its own, so that
+    the others do not change a bit of its conditions.
     """
-    cache = ContextCache(stack, batch)
+    caches = [ContextCache(stack, 1) for _ in range(batch)]
 
     def condition(heard: Tensor, first: int) -> Tensor:
         if first > lead:
-            cache.push(heard[:, first - stack.pool : first])
-        return cache.condition[:, None].expand(-1, stack.pool, -1)
+            for cache, own in zip(caches, heard.split(1), strict=True):
+                cache.push(own[:, first - stack.pool : first])
+        return torch.cat([cache.condition for cache in caches])[:, None].expand(-1, stack.pool, -1)
 
     return condition

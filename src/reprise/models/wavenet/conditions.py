@@ -34,32 +34,15 @@ def one_hot(labels: Tensor, counts: Sequence[int]) -> Tensor:
         raise ValueError(f"expected labels (B, {len(counts)}); received {tuple(labels.shape)}")
     parts = [labels.new_zeros((len(labels), 0), dtype=torch.float32)]
     for kind, count in enumerate(counts):
-        parts.append(_rows(labels[:, kind], count, f"label {kind} of a clip"))
+        classes = labels[:, kind]
+        wrong = (classes < -1) | (classes >= count)
+        if bool(wrong.any()):
+            raise DataError(
+                f"label {kind} of a clip is {int(classes[wrong][0])}. Expected 0 to {count - 1}, or -1 where it is not "
+                "known."
+            )
+        parts.append(F.one_hot(classes + 1, count + 1)[:, 1:].float())  # class -1 falls into the column cut off
     return torch.cat(parts, 1)
-
-
-def multi_hot(tags: Tensor, count: int) -> Tensor:
-    """The global condition h of tags, of which a clip has any number (section 3.3): a vector of zeros and ones.
-
-    Args:
-        tags: (B, N) int64, the tags of each clip in any order; -1 fills up what has fewer.
-        count: tags that there are.
-
-    Returns:
-        (B, count), float32.
-
-    Raises:
-        DataError: a tag is not one of `count`.
-    """
-    rows = _rows(tags.flatten(), count, "a tag").view(*tags.shape, count)
-    return rows.sum(1).clamp(max=1.0)
-
-
-def _rows(classes: Tensor, count: int, what: str) -> Tensor:
-    wrong = (classes < -1) | (classes >= count)
-    if bool(wrong.any()):
-        raise DataError(f"{what} is {int(classes[wrong][0])}. Expected 0 to {count - 1}, or -1 where it is not known.")
-    return F.one_hot(classes + 1, count + 1)[:, 1:].float()  # class -1 falls into the column that is cut off
 
 
 class LocalCondition(nn.Module):
@@ -84,7 +67,7 @@ class LocalCondition(nn.Module):
         upsampling: repeat or transposed.
         factors: of the transposed convolutions; their product is the hop. Empty with `repeat`.
         convolutions: convolutions over frames that come before, each followed by a ReLU, not causal.
-        kernel: their taps, an odd number.
+        kernel: their taps, an odd number; None without them.
 
     Raises:
         ConfigError: a number is out of range, or the factors do not give the hop.
@@ -98,31 +81,28 @@ class LocalCondition(nn.Module):
         upsampling: Upsampling = "repeat",
         factors: Sequence[int] = (),
         convolutions: int = 0,
-        kernel: int = 3,
+        kernel: int | None = None,
     ) -> None:
         super().__init__()
         for name, value in {"inputs": inputs, "channels": channels, "hop": hop}.items():
             if value < 1:
                 raise ConfigError(f"the local condition's {name} is {value}. Expected 1 or more.")
-        if convolutions < 0 or kernel < 1 or kernel % 2 == 0:
-            raise ConfigError(
-                f"the local condition has convolutions={convolutions}, kernel={kernel}. "
-                "Expected 0 or more, and an odd number."
-            )
+        _check_convolutions(convolutions, kernel)
         _check_upsampling(upsampling, list(factors), hop)
         self.hop = hop
         self.inputs = inputs
         self.channels = channels
+        taps = kernel or 1
         widths = [inputs] + [channels] * convolutions
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(before, after, kernel, padding=kernel // 2) for before, after in pairwise(widths)
+            nn.Conv1d(before, after, taps, padding=taps // 2) for before, after in pairwise(widths)
         )
         self.product = nn.Linear(widths[-1], channels, bias=False)
         self.stages = nn.ModuleList(_repeating(channels, s) for s in factors)
         ahead = hop - 1  # the last sample of frame 0, and from stage to stage what it looks at
         for factor in reversed(factors):
             ahead = ahead // factor + 1
-        self.reach = convolutions * (kernel // 2) + (ahead if factors else 0)
+        self.reach = convolutions * (taps // 2) + (ahead if factors else 0)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Features (B, F, C) to conditions (B, F * hop, Y).
@@ -142,6 +122,18 @@ class LocalCondition(nn.Module):
         for stage in self.stages:
             x = stage(x)
         return x.transpose(1, 2)
+
+
+def _check_convolutions(convolutions: int, kernel: int | None) -> None:
+    if convolutions < 0:
+        raise ConfigError(f"the local condition has convolutions={convolutions}. Expected 0 or more.")
+    if convolutions == 0 and kernel is not None:
+        raise ConfigError(f"the local condition has kernel={kernel} and no convolutions. Set kernel=null.")
+    if convolutions > 0 and (kernel is None or kernel < 1 or kernel % 2 == 0):
+        taps = "null" if kernel is None else kernel
+        raise ConfigError(
+            f"the local condition has convolutions={convolutions}, kernel={taps}. Expected an odd number, e.g. 3."
+        )
 
 
 def _check_upsampling(upsampling: str, factors: list[int], hop: int) -> None:

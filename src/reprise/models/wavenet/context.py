@@ -31,7 +31,6 @@ class ContextStack(nn.Module):
         blocks: how often they are repeated.
         residual, skip: channels C and S.
         kernel: taps.
-        global_channels: G, length of the global condition h; 0 for none.
 
     Attributes:
         frames: N, frames that a condition depends on.
@@ -50,7 +49,6 @@ class ContextStack(nn.Module):
         residual: int = 32,
         skip: int = 64,
         kernel: int = 2,
-        global_channels: int = 0,
     ) -> None:
         super().__init__()
         numbers = {"pool": pool, "channels": channels, "blocks": blocks, "residual": residual, "skip": skip}
@@ -61,40 +59,34 @@ class ContextStack(nn.Module):
             raise ConfigError(f"the context stack's dilations are {list(dilations)}. Expected numbers of 1 or more.")
         self.pool = pool
         self.channels = channels
-        self.global_channels = global_channels
         self.project = nn.Linear(pool, residual)
         every = list(dilations) * blocks
         self.layers = nn.ModuleList(
-            Layer(residual, skip, kernel, d, "gated", global_channels, 0, True, i < len(every) - 1)
-            for i, d in enumerate(every)
+            Layer(residual, skip, kernel, d, "gated", 0, 0, True, i < len(every) - 1) for i, d in enumerate(every)
         )
         self.out = nn.Linear(skip, channels)
         self.frames = 1 + sum((kernel - 1) * d for d in every)
         self.receptive_field = (self.frames + 1) * pool - 1  # the last sample of a frame reaches furthest back
 
-    def forward(
-        self, audio: Tensor, start: Tensor | int = 0, h: Tensor | None = None, exists: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, audio: Tensor, start: Tensor | int = 0, exists: Tensor | None = None) -> Tensor:
         """Conditions of the last T samples of a crop, wherever the crop begins.
 
         Args:
             audio: (B, receptive_field + T), the waveform as it was quantised.
             start: place in the clip of the first column, (B,) or one for all; below 0 where the crop begins before it.
-            h: (B, G).
             exists: (B, receptive_field + T), False before the clip begins; there the waveform is taken as 0.
 
         Returns:
             (B, T, Y). Samples of one frame have the same.
 
         Raises:
-            ValueError: there is nothing beside the past, or the global condition does not fit.
+            ValueError: there is nothing beside the past.
         """
         batch, length = audio.shape
         if length <= self.receptive_field:
             raise ValueError(
                 f"expected more samples than the receptive field, {self.receptive_field}; received {length}"
             )
-        self._check(h)
         if exists is not None:
             audio = audio * exists
         begin = torch.as_tensor(start, device=audio.device).expand(batch)
@@ -104,28 +96,23 @@ class ContextStack(nn.Module):
         index = skipped[:, None] + torch.arange(count * self.pool, device=audio.device)
         frames = audio.gather(1, index.clamp(max=length - 1)).view(batch, count, self.pool)
         # 2. conditions of the frames from the N-th on
-        conditions = self._run(frames, h)
+        conditions = self._run(frames)
         # 3. each sample takes that of its own frame
         t = torch.arange(self.receptive_field, length, device=audio.device)
         own = (t - skipped[:, None]) // self.pool - self.frames
         return conditions.gather(1, own[..., None].expand(-1, -1, self.channels))
 
-    def _run(self, frames: Tensor, h: Tensor | None) -> Tensor:
+    def _run(self, frames: Tensor) -> Tensor:
         """(B, F, pool) to (B, F - N + 1, Y), the j-th a function of frames j ... j + N - 1."""
         total = frames.shape[1] - self.frames + 1
         x = self.project(frames)
         skips = torch.zeros((), device=x.device)
         for layer in self.layers:
-            z = layer(x, h, None)
+            z = layer(x, None, None)
             skips = skips + layer.skip(z[:, -total:])  # type: ignore[operator]
             if layer.residual is not None:
                 x = x[:, -z.shape[1] :] + layer.residual(z)  # type: ignore[operator]
         return self.out(F.relu(skips))  # type: ignore[no-any-return]
-
-    def _check(self, h: Tensor | None) -> None:
-        if (h is None) != (self.global_channels == 0) or (h is not None and h.shape[-1] != self.global_channels):
-            given = "none" if h is None else tuple(h.shape)
-            raise ValueError(f"expected a global condition of {self.global_channels} numbers; received {given}")
 
 
 class ContextCache:
@@ -134,13 +121,10 @@ class ContextCache:
     Args:
         stack: in evaluation; its weights must not change meanwhile.
         batch: clips B.
-        h: (B, G).
     """
 
-    def __init__(self, stack: ContextStack, batch: int, h: Tensor | None = None) -> None:
-        stack._check(h)
+    def __init__(self, stack: ContextStack, batch: int) -> None:
         self._stack = stack
-        self._h = h
         weight = stack.project.weight
         self._silence = weight.new_zeros((batch, stack.pool))
         # before the clip all frames are 0, so a layer's inputs are equal at all times
@@ -154,7 +138,7 @@ class ContextCache:
         for layer in self._stack.layers:
             reach: int = layer.conv.reach  # type: ignore[union-attr,assignment]
             self._queues.append(x.expand(-1, reach, -1).contiguous())
-            z = layer(x.expand(-1, reach + 1, -1), self._h, None)
+            z = layer(x.expand(-1, reach + 1, -1), None, None)
             skips = skips + layer.skip(z)  # type: ignore[operator]
             if layer.residual is not None:
                 x = x + layer.residual(z)  # type: ignore[operator]
@@ -179,7 +163,7 @@ class ContextCache:
         for i, layer in enumerate(self._stack.layers):
             seen = torch.cat([self._queues[i], x], 1)
             self._queues[i] = seen[:, 1:]
-            z = layer(seen, self._h, None)
+            z = layer(seen, None, None)
             skips = skips + layer.skip(z)  # type: ignore[operator]
             if layer.residual is not None:
                 x = x + layer.residual(z)  # type: ignore[operator]

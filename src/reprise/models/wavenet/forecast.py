@@ -13,17 +13,12 @@ from torch.nn import functional as F
 
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import WeightedMean
-from reprise.metrics.forecasts import LogDensity
+from reprise.metrics.forecasts import ForecastScores, LogDensity
 from reprise.metrics.sequence_likelihood import NatsPerSample
-from reprise.models.wavenet.forecast_grid import Cells, cells_of, probabilities
+from reprise.models.wavenet.forecast_grid import Cells, cells_of, log_density, probabilities
+from reprise.models.wavenet.forecast_naive import naive_residuals, naive_scale, persistence_lag, seasonal_lag
 from reprise.models.wavenet.forecast_paths import sample_paths
-from reprise.models.wavenet.forecast_scores import (
-    ForecastScores,
-    naive_residuals,
-    persistence_lag,
-    relative_to,
-    seasonal_lag,
-)
+from reprise.models.wavenet.measuring import computed
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.nn.randomness import ExampleDraws
 from reprise.nn.series import SeriesScale
@@ -171,9 +166,8 @@ class WaveNetForecaster(pl.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         """Log every measure."""
-        for name, metric in self._test_metrics().items():
-            self.log(name, metric.compute().float())
-            metric.reset()
+        for name, value in computed(self._test_metrics()).items():
+            self.log(name, value)
         self.log("test/receptive_field", float(self.network.receptive_field))
 
     def _test_metrics(self) -> dict[str, WeightedMean]:
@@ -314,37 +308,35 @@ class WaveNetForecaster(pl.LightningModule):
     ) -> None:
         head, scale = self.network.head, window.scale
         cells: Cells = cells_of(head, parameters.device)
-        inputs = head.inputs(window.audio[self.network.receptive_field :])
-        log_prob = head.log_prob(parameters, inputs)
-        nats.update(log_prob)
+        audio = window.audio[self.network.receptive_field :]
+        nats.update(head.log_prob(parameters, head.inputs(audio)))
         edges, factor = scale.outcome(cells.edges), scale.factor(window.before)
         observed = scale.relative(window.observed, window.before)
         scores.add_cells(probabilities(head, cells, parameters), scale.outcome(cells.values), edges, observed, factor)
         if density is not None:
-            width = edges.diff()[cells.index(head.audio(inputs))] * factor
-            density.update(log_prob.double() - width.log())
+            density.update(log_density(head, cells, parameters, audio, observed, scale) - factor.log())
 
     def _add_naive(self, window: Window, name: str) -> None:
         """One step ahead from the values just before, and ahead from the window's beginning, by the same rule."""
-        lag, levels, scale = self.lags[name], window.levels, window.scale
+        lag, levels, scale = self.lags[name], window.levels, naive_scale(window.scale)
         one_step: Any = self.one_step[name]
         ahead: Any = self.ahead[name]
         near = lag(1)
         past = levels[window.start - near : len(levels) - near]
         factor = scale.factor(past)
-        one_step.add_residuals(self._residuals_of(window, near), relative_to(window.observed, past, scale), factor)
+        one_step.add_residuals(self._residuals_of(window, near), scale.relative(window.observed, past), factor)
         for lead in range(1, len(window.observed) + 1):
             back = lag(lead)
             place = window.start + lead - 1
             past = levels[place - back : place - back + 1]
-            observed = relative_to(levels[place : place + 1], past, scale)
+            observed = scale.relative(levels[place : place + 1], past)
             ahead.add_residuals(self._residuals_of(window, back), observed, scale.factor(past))
 
     def _residuals_of(self, window: Window, lag: int) -> Tensor:
         key = (window.channel, lag)
         if key not in self._residuals:
             try:
-                self._residuals[key] = naive_residuals(window.levels[: window.train], lag, window.scale)
+                self._residuals[key] = naive_residuals(window.levels[: window.train], lag, naive_scale(window.scale))
             except ValueError as error:
                 raise ConfigError(f"{error}: lower data.season or data.window.") from None
         return self._residuals[key]

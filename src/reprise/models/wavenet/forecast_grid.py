@@ -5,14 +5,17 @@ Shapes: N steps, L cells, P parameters of a head.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reprise.metrics.forecasts import log_density_of_cells
 from reprise.models.wavenet.heads import Head, LogisticMixture, Softmax
 from reprise.models.wavenet.mulaw import expand
+from reprise.nn.series import SeriesScale
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,21 +67,31 @@ def probabilities(head: Head, cells: Cells, parameters: Tensor) -> Tensor:
     return mass / mass.sum(-1, keepdim=True)  # single precision leaves some 1e-6
 
 
-def quantile(probability: Tensor, edges: Tensor, share: float) -> Tensor:
-    """Where the distribution function reaches a share, the mass of each cell being spread over it evenly.
+def log_density(
+    head: Head, cells: Cells, parameters: Tensor, audio: Tensor, outcomes: Tensor, scale: SeriesScale
+) -> Tensor:
+    """Log density of outcomes, those too that lie outside of all that a sample can be.
+
+    The mass of a cell is spread over it evenly. An outermost cell has all that lies beyond it: of a mixture, the
+    density there is the mixture's own; a softmax has none, and the mass falls off as `log_density_of_cells` says.
 
     Args:
-        probability: (N, L).
-        edges: (L + 1,), increasing.
-        share: between 0 and 1.
+        head, cells: what the distributions are of.
+        parameters: (N, P).
+        audio: scaled steps (N,), clipped.
+        outcomes: (N,), see SeriesScale.relative, not clipped.
+        scale: of the series.
 
     Returns:
-        (N,) float64.
+        (N,) float64, nats a unit of outcomes.
     """
-    reached = F.pad(probability.double().cumsum(-1), (1, 0))
-    wanted = (share * reached[:, -1:]).contiguous()
-    cell = (torch.searchsorted(reached.contiguous(), wanted) - 1).clamp(0, probability.shape[-1] - 1)
-    below, mass = reached.gather(1, cell), probability.double().gather(1, cell)
-    part = ((wanted - below) / mass.clamp(min=1e-300)).clamp(0.0, 1.0)[:, 0]
-    low, high = edges.double()[cell[:, 0]], edges.double()[cell[:, 0] + 1]
-    return low + part * (high - low)
+    inputs = head.inputs(audio)
+    index, edges = cells.index(head.audio(inputs)), scale.outcome(cells.edges)
+    found = log_density_of_cells(head.log_prob(parameters, inputs), edges, index, outcomes)
+    if not isinstance(head, LogisticMixture):
+        return found
+    steps = outcomes.log() if scale.difference == "log" else outcomes
+    beyond = head.log_density(parameters, (steps - scale.centre) / scale.half) - math.log(scale.half)
+    if scale.difference == "log":
+        beyond = beyond - steps  # d outcome / d step = outcome
+    return torch.where((index == 0) | (index == head.levels - 1), beyond, found)

@@ -48,9 +48,10 @@ def generate(
 ) -> list[Tensor]:
     """Draw waveforms, each sample from the distribution given all before it.
 
-    A waveform depends on the seed, the stream, its key and its conditions, not on the batch, the chunks or the engine.
-    Compiled and torch compute in another order, so that a uniform number within about 1e-6 of a step of the
-    distribution function may fall on the other side of it.
+    A waveform depends on the seed, the stream, its key and its conditions, not on the batch, the chunks or the engine:
+    compiled to the bit. Compiled and torch add up in another order, and so does torch in another batch or on another
+    device; then a uniform number within about 1e-6 of a step of the distribution function (float32) may fall on the
+    other side of it, after which waveforms part.
 
     Args:
         network: the model.
@@ -73,6 +74,8 @@ def generate(
 
     Raises:
         ConfigError: arguments do not fit the network.
+        DataError: a condition is not finite.
+        RunError: weights, or what the network makes of the conditions, are not finite.
     """
     lengths = list(lengths)
     if not lengths:
@@ -130,7 +133,7 @@ def _draw(
 
 
 def _check_finite(network: WaveNetNetwork, h: Tensor | None, y: list[Tensor] | None) -> None:
-    """Refuse what would be drawn as sound and is none: the compiled step takes what is not a number for silence."""
+    """Refuse before anything is drawn what no distribution follows from."""
     if not all(bool(weight.isfinite().all()) for weight in network.parameters()):
         raise RunError(
             "the network's weights are not finite: training diverged. Take another checkpoint, or train with a lower "
@@ -169,23 +172,20 @@ def _past(
     more: More | None,
     chunk: int | None,
 ) -> Past:
-    """The memory after the samples that are given."""
-    past = nothing(network, h, before, len(heard))
-    if not any(map(len, heard)):
-        return past
+    """The memory after the samples that are given; of each waveform by itself, so that its bits are its own."""
     parts = []
-    if more is not None and chunk is not None:
+    if more is not None and chunk is not None and any(map(len, heard)):
         audio = torch.stack([network.head.audio(codes) for codes in heard])
         parts = [more(audio[:, :t], t)[:, :chunk] for t in range(0, len(heard[0]), chunk)]
     further = torch.cat(parts, 1).to(network.first.weight) if parts else None
     made = []
     for i, codes in enumerate(heard):
-        one = past.of(i)
+        of_h, quiet = (None if of is None else of[i : i + 1] for of in (h, before))
+        one = nothing(network, of_h, quiet, 1)
         if len(codes):
             rows = torch.arange(len(codes), device=codes.device) // hop
             own = [] if y is None else [y[i][rows]]
             own += [] if further is None else [further[i]]
-            of_h = None if h is None else h[i : i + 1]
             one = follow(network, one, codes[None], of_h, torch.cat(own, -1)[None] if own else None)
         made.append(one)
     return Past.stack(made)

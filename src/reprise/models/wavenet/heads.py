@@ -150,6 +150,12 @@ class LogisticMixture(Head):
         log_mass = torch.where(first, F.logsigmoid(upper), torch.where(last, F.logsigmoid(-lower), inner))
         return torch.logsumexp(F.log_softmax(logits, -1) + log_mass, -1)
 
+    def log_density(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Log density (...), float64, of the mixture itself, not of its cells, at any numbers x (...)."""
+        logits, mean, log_scale = (part.double() for part in self._parts(parameters))
+        z = (x.double()[..., None] - mean) * torch.exp(-log_scale)
+        return torch.logsumexp(F.log_softmax(logits, -1) + F.logsigmoid(z) + F.logsigmoid(-z) - log_scale, -1)
+
     def draw(self, parameters: Tensor, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """A component by the first uniform number, a sample of it by the second, at the nearest level."""
         logits, mean, log_scale = self._parts(parameters)

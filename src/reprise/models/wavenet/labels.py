@@ -9,9 +9,7 @@ from torch import Tensor
 
 from reprise.config.errors import ConfigError, suggest
 from reprise.models.wavenet.conditions import one_hot
-
-TAG = "tag"
-"""Kind of names of which several hold at once; it has no column in labels (B, K), but numbers of its own."""
+from reprise.nn.labels import TAG
 
 Names = Mapping[str, Sequence[str]]
 
@@ -26,10 +24,11 @@ def fitting_labels(ours: Names, data: Names) -> None:
     if [(k, list(v)) for k, v in ours.items()] == list(theirs.items()):
         return
     total = sum(len(names) for names in theirs.values())
+    plus = "+" if ours and set(theirs) - set(ours) else ""  # Hydra's, for a kind beside others
     listed = ",".join(f"{kind}:[{','.join(names)}]" for kind, names in theirs.items())
     raise ConfigError(
         f"the model is conditioned on {_counted(ours)}, the data have {_counted(theirs)}. Set "
-        f"'model.labels={{{listed}}}' and model.network.global_channels={total}, or choose other data.labels."
+        f"'{plus}model.labels={{{listed}}}' and model.network.global_channels={total}, or choose other data.labels."
     )
 
 

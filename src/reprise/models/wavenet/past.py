@@ -27,11 +27,6 @@ class Past:
     recent: Tensor
     exists: Tensor
 
-    def of(self, i: int) -> Past:
-        """That of one utterance, as a batch of one."""
-        part = slice(i, i + 1)
-        return Past([queue[part] for queue in self.queues], self.recent[part], self.exists[part])
-
     @staticmethod
     def stack(pasts: list[Past]) -> Past:
         """The pasts of several utterances as one of a batch."""

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from reprise.config.errors import ConfigError
 from reprise.models.wavenet.network import WaveNetNetwork
+from reprise.models.wavenet.objective import next_sample_loss
 
 
 class Recognised(NamedTuple):
@@ -170,11 +171,6 @@ def class_loss(logits: Tensor, classes: Tensor) -> Tensor:
     known = classes >= 0
     each = F.cross_entropy(logits.float().transpose(1, 2), classes.clamp(min=0), reduction="none") * known
     return (each.sum(1) / known.sum(1).clamp(min=1)).mean()
-
-
-def next_sample_loss(log_prob: Tensor, exists: Tensor) -> Tensor:
-    """-log p: the mean over examples of the mean over their samples that exist; both arguments (B, T)."""
-    return -((log_prob * exists).sum(1) / exists.sum(1).clamp(min=1)).mean()
 
 
 def recognition_losses(

@@ -14,6 +14,7 @@ from reprise.metrics.base import Mean
 from reprise.metrics.error_rate import ClassErrorPercent, EditErrorRate
 from reprise.metrics.phones import TIMIT_61, TIMIT_61_TO_39, mapped, merged
 from reprise.metrics.sequence_likelihood import BitsPerSample
+from reprise.models.wavenet.measuring import computed
 from reprise.models.wavenet.recognition import Losses, RecognitionNetwork, recognition_losses
 
 Scored = Literal["as_given", "timit_39"]
@@ -130,8 +131,7 @@ class WaveNetRecogniser(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log them."""
-        self.log("val/loss", self.val_loss.compute().float())
-        self.val_loss.reset()
+        self.log("val/loss", computed({"loss": self.val_loss})["loss"])
         self._log("val")
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -143,10 +143,9 @@ class WaveNetRecogniser(pl.LightningModule):
         self._log("test")
 
     def _log(self, split: str) -> None:
-        for name in self._kinds():
-            metric: Any = self.measures[f"{split}_{name}"]
-            self.log(f"{split}/{name}", metric.compute().float())
-            metric.reset()
+        measures: dict[str, Any] = {f"{split}/{name}": self.measures[f"{split}_{name}"] for name in self._kinds()}
+        for name, value in computed(measures).items():
+            self.log(name, value)
 
     def _words(self, batch: dict[str, Any]) -> Tensor | None:
         return None if self.word is None else batch["labels"][:, self.column]

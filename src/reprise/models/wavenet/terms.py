@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from reprise.models.wavenet.network import WaveNetNetwork
 from reprise.models.wavenet.past import stack_of
@@ -58,7 +57,28 @@ class Terms:
         """What does not change with time, (B, L W)."""
         if self.of_h is None or h is None:
             return self.bias.expand(batch, -1)
-        return self.bias + F.linear(h, self.of_h)
+        return add_products(self.bias.expand(batch, -1), h, self.of_h)
+
+
+def add_products(start: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+    """Add x W^T to a start, of which a row is the same to the bit whatever rows are computed beside it.
+
+    A library's matrix product adds up in an order that follows from the number of rows. Here each product and each sum
+    is rounded by itself, one input after the other.
+
+    Args:
+        start: what broadcasts to (..., N).
+        x: (..., C).
+        weight: (N, C).
+
+    Returns:
+        (..., N).
+    """
+    total = start.expand(*x.shape[:-1], len(weight)).clone()
+    product = torch.empty_like(total)
+    for i, column in enumerate(weight.t().contiguous()):
+        total += torch.mul(x[..., i : i + 1], column, out=product)
+    return total
 
 
 def pad_to(x: Tensor, multiple: int, dim: int) -> Tensor:
@@ -120,4 +140,4 @@ class Conditions:
             parts.append(more[:, :count].to(self.constant))
         y = torch.cat(parts, -1)
         assert self.terms.of_y is not None
-        return F.linear(y, self.terms.of_y) + self.constant[:, None], index.int().contiguous()
+        return add_products(self.constant[:, None], y, self.terms.of_y), index.int().contiguous()

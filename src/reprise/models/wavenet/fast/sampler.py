@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from reprise.models.wavenet.cached import check_finite
 from reprise.models.wavenet.fast.library import library
 from reprise.models.wavenet.fast.packed import MOST_LANES, MULTIPLE, PackedNetwork, PackedState
 from reprise.models.wavenet.heads import LogisticMixture, Softmax
@@ -61,6 +62,9 @@ class CompiledSampler:
 
         Returns:
             samples (B, n) and parameters (B, n, P) or None, float32.
+
+        Raises:
+            RunError: a distribution is not finite.
         """
         batch, count = index.shape
         rows, index, uniform = rows.float().contiguous(), index.contiguous(), uniform.contiguous()
@@ -68,7 +72,7 @@ class CompiledSampler:
         found = torch.zeros(batch, count, self.packed.struct.outputs) if parameters else None
 
         def run(state: PackedState) -> None:
-            self.loaded.reprise_wavenet_draw(
+            done = self.loaded.reprise_wavenet_draw(
                 ctypes.byref(self.packed.struct),
                 ctypes.byref(state.struct),
                 state.members.data_ptr(),
@@ -81,6 +85,7 @@ class CompiledSampler:
                 drawn.data_ptr(),
                 None if found is None else found.data_ptr(),
             )
+            check_finite(done == count)
 
         # groups whose utterances are complete are left out
         states = [state for samples, state in self.groups if state.struct.time < samples]

@@ -81,7 +81,8 @@ INLINE vec exponential(vec x) {
     return (vec)((ivec)p + ((ivec)shifted << 23));
 }
 
-/* tanh(f) sigmoid(g) = (1 - e) / ((1 + e) (1 + s)) with e = exp(-2 |f|), s = exp(-g), times the sign of f. */
+/* tanh(f) sigmoid(g) = (1 - e) / ((1 + e) (1 + s)) with e = exp(-2 |f|), s = exp(-g), times the sign of f.
+   What is not a number stays none: the bits of its exponential may be any. */
 INLINE vec unit(vec f, vec g) {
     const vec zero = {0};
     vec size = choose(f < zero, -f, f);
@@ -92,7 +93,8 @@ INLINE vec unit(vec f, vec g) {
     e = exponential(e);
     s = exponential(s);
     vec z = (1.0f - e) / ((1.0f + e) * (1.0f + s));
-    return choose(f < zero, -z, z);
+    z = choose(f < zero, -z, z);
+    return choose((f == f) & (g == g), z, f + g);
 }
 
 /* e^x for -700 <= x <= 0 in float64: Taylor to the 11th power, relative error below 1e-14. */
@@ -191,15 +193,29 @@ static void rows(int64_t lanes, float *to, int64_t size, const float *from) {
     for (int64_t n = 0; n < lanes; n++) memcpy(to + n * size, from, size * sizeof(float));
 }
 
-static void positive(float *x, int64_t size) {
+/* A rectifier; what is not a number stays none. */
+INLINE vec positive(vec x) {
     const vec zero = {0};
-    for (int64_t i = 0; i < size; i += WIDTH) store(x + i, choose(load(x + i) > zero, load(x + i), zero));
+    return choose(x < zero, zero, x);
+}
+
+static void all_positive(float *x, int64_t size) {
+    for (int64_t i = 0; i < size; i += WIDTH) store(x + i, positive(load(x + i)));
+}
+
+/* Whether some numbers, as many as fill whole vectors, are neither infinite nor none. */
+static int all_finite(const float *x, int64_t size) {
+    const vec zero = {0};
+    ivec good = zero == zero;
+    for (int64_t i = 0; i < size; i += WIDTH) good &= load(x + i) - load(x + i) == zero;
+    for (int i = 0; i < WIDTH; i++)
+        if (!good[i]) return 0;
+    return 1;
 }
 
 /* Predict the next sample of every lane from `recent`; bias[n] is (layers, width). The result is in s->found. */
 static void step(const Network *net, State *s, const float *const *bias) {
     const int64_t lanes = s->lanes, c = net->channels, w = net->width, back = net->kernel - 1, all = net->layers * c;
-    const vec zero = {0};
     /* 1. the first convolution */
     rows(lanes, s->x, c, net->first_bias);
     for (int64_t n = 0; n < lanes; n++)
@@ -233,7 +249,7 @@ static void step(const Network *net, State *s, const float *const *bias) {
         for (int64_t n = 0; n < lanes; n++)
             for (int64_t i = 0; i < c; i += WIDTH) {
                 vec f = load(a + n * w + i);
-                store(z + n * all + i, net->gated ? unit(f, load(a + n * w + c + i)) : choose(f > zero, f, zero));
+                store(z + n * all + i, net->gated ? unit(f, load(a + n * w + c + i)) : positive(f));
             }
         if (l + 1 < net->layers) {
             const float *residual = chain + c * w + c;
@@ -247,10 +263,10 @@ static void step(const Network *net, State *s, const float *const *bias) {
     const int64_t from = net->all_skips ? 0 : all - c;
     rows(lanes, s->kept, net->skip, net->skip_bias);
     product(lanes, s->kept, net->skip, net->skips, s->z + from, all, all - from, net->skip);
-    positive(s->kept, lanes * net->skip);
+    all_positive(s->kept, lanes * net->skip);
     rows(lanes, s->hidden, net->skip, net->post_bias);
     sparse_product(lanes, s->hidden, net->post, s->kept, net->skip, net->skip, s->which);
-    positive(s->hidden, lanes * net->skip);
+    all_positive(s->hidden, lanes * net->skip);
     rows(lanes, s->found, net->padded_outputs, net->out_bias);
     sparse_product(lanes, s->found, net->out, s->hidden, net->skip, net->padded_outputs, s->which);
     for (int64_t n = 0; n < lanes; n++) s->exists[n] = 1;
@@ -297,8 +313,9 @@ static float draw_logistic(const Network *net, const float *p, const double *uni
 /* Draw `count` samples of every lane. The arrays are those of a whole batch; lane n is its member[n].
 
    terms: (batch, rows, layers, width), biases and conditions; index: (batch, count), the row of each sample;
-   uniform: (batch, count, 1, or 2 of a mixture); drawn: (batch, count); parameters: (batch, count, outputs) or null. */
-void reprise_wavenet_draw(const Network *net, State *s, const int64_t *member, int64_t count, const float *terms,
+   uniform: (batch, count, 1, or 2 of a mixture); drawn: (batch, count); parameters: (batch, count, outputs) or null.
+   Gives the number of samples that were drawn: fewer than `count` where the parameters of one are not finite. */
+int64_t reprise_wavenet_draw(const Network *net, State *s, const int64_t *member, int64_t count, const float *terms,
                           int64_t rows_each, const int32_t *index, const double *uniform, double temperature,
                           float *drawn, float *parameters) {
     const int64_t size = net->layers * net->width, each = net->mixtures ? 2 : 1, k1 = net->first_kernel;
@@ -309,6 +326,7 @@ void reprise_wavenet_draw(const Network *net, State *s, const int64_t *member, i
         step(net, s, bias);
         for (int64_t n = 0; n < s->lanes; n++) {
             const float *p = s->found + n * net->padded_outputs;
+            if (!all_finite(p, net->padded_outputs)) return t;
             const int64_t at = member[n] * count + t;
             float sample;
             if (net->mixtures) {
@@ -323,6 +341,7 @@ void reprise_wavenet_draw(const Network *net, State *s, const int64_t *member, i
             s->recent[n * k1] = sample;
         }
     }
+    return count;
 }
 
 /* tanh(f) sigmoid(g) of 64 numbers each, so that its error can be measured. */
