@@ -168,7 +168,7 @@ def test_a_cut_clip_keeps_the_features_that_follow(root: Path) -> None:
 
 
 def test_the_likelihood_of_a_cut_clip_is_that_of_the_whole_up_to_there(root: Path) -> None:
-    local = LocalCondition(5, 4, 40, "transposed", [8, 5], convolutions=1)
+    local = LocalCondition(5, 4, 40, "transposed", [8, 5], convolutions=1, kernel=3)
     network = WaveNetNetwork(Softmax(16), dilations=[1, 2], blocks=1, residual=4, skip=4, local_channels=4)
     with torch.no_grad():
         for parameter in (*network.parameters(), *local.parameters()):
