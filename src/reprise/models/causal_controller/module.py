@@ -267,8 +267,8 @@ class CausalController(pl.LightningModule):
         done = [i for i, value in enumerate(self.curve[0, 0].tolist()) if value != _NOT_MEASURED]
         if done:
             steps = [self.measured_steps[i] for i in done]
-            of_both = [[float(self.curve[p, 0, i]) for i in done] for p in range(len(_PROTOCOLS))]
-            found.append(showing.distance_curve(steps, *of_both, floor=law.tvd(joint)))
+            released, counted = ([float(self.curve[p, 0, i]) for i in done] for p in range(len(_PROTOCOLS)))
+            found.append(showing.distance_curve(steps, released, counted, floor=law.tvd(joint)))
         return found
 
     def _log(self, values: dict[str, float]) -> None:
