@@ -85,8 +85,8 @@ def test_a_replica_starts_as_the_controller_with_its_seed() -> None:
 def test_initial_weights_are_glorots() -> None:
     first = NodeNetworks(G1, rng(0)).layers_of(8)[0]
     limit = np.sqrt(6 / (13 + 10))  # 10 noise dimensions and three parents
-    assert 0.9 * limit < float(first.weight.abs().max()) <= limit
-    assert float(first.bias.abs().max()) == 0.0
+    assert 0.9 * limit < first.weight.abs().max().item() <= limit
+    assert first.bias.abs().max().item() == 0.0
 
 
 def test_an_unknown_node_is_refused_by_name() -> None:
