@@ -64,7 +64,8 @@ class CausalController(pl.LightningModule):
         samples_query: draws for each intervention that is asked about.
         measured_steps: generator steps after which the distance is measured.
         stop_tvd: end training when a measured distance (tvd) is below it; None: never.
-        stop_from: the first step at which that may happen.
+        stop_from: the first step at which that may happen, and at which a label is called lost in training; before, the
+            rare ones come late.
 
     Raises:
         ConfigError: a number is out of range.
@@ -197,7 +198,8 @@ class CausalController(pl.LightningModule):
         values["train/discrete_percent"] = 100.0 * counted[0].near
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
-        self._warn_of_lost(drawn, law)
+        if step >= self.stop_from:
+            self._warn_of_lost(drawn, law)
 
     def _note(self, place: int, counted: Sequence[Counted], law: LabelLaw) -> None:
         for p, name in enumerate(_PROTOCOLS):
@@ -207,7 +209,7 @@ class CausalController(pl.LightningModule):
     def _warn_of_lost(self, drawn: LabelLaw, data: LabelLaw) -> None:
         """Say so once for each label that the controller has lost."""
         for name in lost_labels(drawn, data):
-            if name not in self._warned and self.trainer.is_global_zero and int(self.steps) > 0:
+            if name not in self._warned and self.trainer.is_global_zero:
                 log.warning(
                     "after step %d the controller draws %s=1 in %.5f of the rows, the data have %.5f: it is lost or "
                     "about to be, which the distance hardly shows. Remedies: %s.",
