@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch.utils.data import Dataset, Subset
 from reprise.causal.law import LabelLaw
 from reprise.config.errors import ConfigError, suggest
 from reprise.data.full_batch import FullBatchData
+from reprise.samples.rows import Rows
 
 
 class LabelData(FullBatchData):
@@ -85,6 +88,15 @@ class LabelData(FullBatchData):
     def held_out(self) -> int:
         """Rows; a sampler is held against those that it was trained on."""
         return self.epoch_size()
+
+    def sample_path(self, name: str, folder: Path) -> Path:
+        """NAME.csv."""
+        return folder / f"{name}.csv"
+
+    def write_sample(self, name: str, sample: Rows, folder: Path) -> Path:
+        """Write drawn labels as a table with their names above."""
+        replace(sample, name=name).write(folder)
+        return self.sample_path(name, folder)
 
     def law(self, names: Sequence[str] | None = None) -> LabelLaw:
         """Frequencies of all combinations of labels.
