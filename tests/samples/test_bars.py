@@ -20,7 +20,7 @@ def test_bars_are_a_picture_and_a_table_in_which_a_missing_number_is_empty(tmp_p
     (shown,) = bars.write(tmp_path)
     assert (shown.kind, shown.caption) == ("image", "what") and shown.path.stat().st_size > 5000
     assert (tmp_path / "asked" / "p.csv").read_text() == ",data,model\nP(a),0.25,0.3\nP(b),,1\n"
-    with pytest.raises(ValueError, match="series 'data' has 1 values. Expected 2"):
+    with pytest.raises(ValueError, match=r"series .data. has 1 values\. Expected 2"):
         Bars(name="p", caption="", rows=["a", "b"], axis="", series={"data": [0.1]})
 
 

@@ -7,6 +7,7 @@ Replicas are runs with other seeds; the other side trains them one after the oth
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -25,7 +26,7 @@ from reprise.models.causal_controller.network import Controller, NodeNetworks
 GRAPHS = ("g1", "cg1")
 REPLICAS = (1, 3)
 BATCH, CRITIC_STEPS, PENALTY, LR = 64, 20, 0.1, 8e-5
-ROUNDS = 15
+ROUNDS = 5
 
 
 def graph_of(name: str) -> CausalGraph:
@@ -60,7 +61,7 @@ def _literal(graph: CausalGraph, seed: int) -> Callable[[], object]:
     torch.manual_seed(seed)
     controller = NodeNetworks(graph, np.random.default_rng(seed))
     sizes = [len(graph), *[15] * 5]
-    hidden = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+    hidden = [part for a, b in itertools.pairwise(sizes) for part in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
     critic = nn.Sequential(*hidden, nn.Linear(15, 1))
     adams = [torch.optim.Adam(network.parameters(), lr=LR) for network in (controller, critic)]
     labels = rows_of(graph).labels
