@@ -66,10 +66,10 @@ def test_a_circle_covers_its_area_and_is_where_the_noise_says() -> None:
         noise[:2] = x, y
         red, other = (draw_shape(labelled(Round=1, Red=v, Night=1), noise, 64).astype(float)[0] for v in (1, 0))
         cover = (red - other) / (red - other).max()  # the ground is the same
-        assert cover.sum() == pytest.approx(np.pi * (0.155 * 64) ** 2, rel=0.02)
+        assert cover.sum() == pytest.approx(np.pi * (0.175 * 64) ** 2, rel=0.02)
         places = (np.arange(64) + 0.5) / 64 - 0.5
         found = cover.sum(0) @ places / cover.sum(), cover.sum(1) @ places / cover.sum()
-        assert found == pytest.approx(((2 * x - 1) * 0.22, (2 * y - 1) * 0.22), abs=0.002)
+        assert found == pytest.approx(((2 * x - 1) * 0.2, (2 * y - 1) * 0.2), abs=0.002)
 
 
 def test_half_the_resolution_is_the_mean_of_four_pixels() -> None:
@@ -106,7 +106,7 @@ def test_night_darkens_the_ground() -> None:
 def test_red_changes_the_body_alone() -> None:
     other, red = changed("Red", Striped=0, Ringed=0)
     touched = np.abs(other - red).max(1) > 30
-    assert touched.any((1, 2)).all() and touched.mean((1, 2)).max() < 0.3
+    assert touched.any((1, 2)).all() and touched.mean((1, 2)).max() < 0.36  # a large ellipse covers 0.27
     body = touched.sum((1, 2))
     first = [(image[:, 0] * touched).sum((1, 2)) / body for image in (other, red)]
     rest = [(image[:, 1:].max(1) * touched).sum((1, 2)) / body for image in (other, red)]
@@ -155,7 +155,7 @@ def test_what_is_not_round_has_corners() -> None:
 
 @pytest.mark.slow
 def test_a_small_network_reads_every_label_off_pictures_it_has_not_seen() -> None:
-    labels, noise = some(5000, 7)
+    labels, noise = some(7000, 7)
     images = torch.from_numpy(draw_shapes(labels, noise)).float() / 127.5 - 1
     wanted = torch.from_numpy(labels).float()
     torch.manual_seed(0)
@@ -164,13 +164,13 @@ def test_a_small_network_reads_every_label_off_pictures_it_has_not_seen() -> Non
         *(torch.nn.Conv2d(48, 64, 3, 2, 1), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(64 * 16, 6)),
     )
     optimiser = torch.optim.Adam(network.parameters(), 2e-3)
-    for _ in range(12):
-        for rows in torch.randperm(4000).split(50):
+    for _ in range(8):
+        for rows in torch.randperm(6000).split(50):
             optimiser.zero_grad()
             torch.nn.functional.binary_cross_entropy_with_logits(network(images[rows]), wanted[rows]).backward()
             optimiser.step()
     with torch.no_grad():
-        right = ((network(images[4000:]) > 0) == (wanted[4000:] > 0.5)).float().mean(0)
+        right = ((network(images[6000:]) > 0) == (wanted[6000:] > 0.5)).float().mean(0)
     assert right.min() > 0.9, dict(zip(NAMES, right.tolist(), strict=True))
 
 

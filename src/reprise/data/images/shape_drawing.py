@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 EXOGENOUS = 13  # uniform numbers that a picture takes beside its labels
-_SQUARE, _TRIANGLE = 0.886, 1.35  # half a side, and radius around, for a circle of radius 1; the square has its area
+_ARM, _HALF_ARM, _TRIANGLE = 1.25, 0.42, 1.35  # a cross, half along and across an arm; a triangle's radius; circle: 1
 _STRIPES = 0.145  # from one stripe to the next
-_RING, _RING_WIDTH = 1.55, 0.062  # radius in radii of the shape; width
+_RING, _RING_WIDTH = 1.48, 0.062  # radius in radii of the shape; width
 
 
 def draw_shape(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np.ndarray:
@@ -31,7 +31,7 @@ def draw_shape(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np.
 def draw_shapes(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np.ndarray:
     """Draw shapes, each a function of its labels and its noise.
 
-    The noise decides place, size within small or large, shape within round (circle, ellipse) or not (square, triangle),
+    The noise decides place, size within small or large, shape within round (circle, ellipse) or not (cross, triangle),
     how it is turned, hue within red or not, brightness, hue and slope of the background, and where stripes lie. With
     the same noise and other labels, it is the same scene with these labels changed.
 
@@ -47,13 +47,13 @@ def draw_shapes(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np
     u = [column[:, None, None].astype(np.float32) for column in np.asarray(exogenous).T]
 
     # 1. place and size: a shape stays inside the picture, a ring nearly
-    radius = np.where(large, 0.245 + 0.03 * u[2], 0.145 + 0.02 * u[2]).astype(np.float32)
-    reach = np.where(large, 0.1, 0.22).astype(np.float32)
+    radius = np.where(large, 0.265 + 0.03 * u[2], 0.165 + 0.02 * u[2]).astype(np.float32)
+    reach = np.where(large, 0.07, 0.2).astype(np.float32)
     axis = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / side - np.float32(0.5)
     x, y = axis[None, None, :] - (2 * u[0] - 1) * reach, axis[None, :, None] - (2 * u[1] - 1) * reach
 
     # 2. the body, turned
-    angle = 2 * np.pi * u[3]
+    angle = np.pi / 5 * (u[3] - 0.5)
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
     body = _inside(np.where(round_, _ellipse(along, across, radius, u[4]), _corners(along, across, radius, u[4])), side)
 
@@ -75,17 +75,18 @@ def draw_shapes(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np
 
 
 def _ellipse(along: np.ndarray, across: np.ndarray, radius: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Signed distance to an ellipse, positive outside, from a circle to one of axes 4 : 5; about so near its edge."""
+    """About the signed distance to an ellipse near its edge, positive outside; from a circle to axes of 16 : 25."""
     shorter = 1 - 0.2 * kind
     return (np.hypot(along * shorter, across / shorter) - radius).astype(np.float32)
 
 
 def _corners(along: np.ndarray, across: np.ndarray, radius: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Signed distance to the lines of a square or a triangle, positive outside."""
-    square = np.maximum(np.abs(along), np.abs(across)) - _SQUARE * radius
-    slanted = np.sqrt(0.75) * np.abs(along) + 0.5 * across
-    triangle = np.maximum(slanted, -across) - _TRIANGLE / 2 * radius
-    return np.where(kind < 0.5, square, triangle).astype(np.float32)
+    """Signed distance to the lines of a cross or a triangle, positive outside."""
+    a, b = np.abs(along), np.abs(across)
+    end, width = _ARM * radius, _HALF_ARM * radius
+    cross = np.minimum(np.maximum(a - end, b - width), np.maximum(b - end, a - width))
+    triangle = np.maximum(np.sqrt(0.75) * a - 0.5 * across, across) - _TRIANGLE / 2 * radius
+    return np.where(kind < 0.5, cross, triangle).astype(np.float32)
 
 
 def _inside(distance: np.ndarray, side: int) -> np.ndarray:
