@@ -1,0 +1,1 @@
+"""What models that are trained against each other have in common."""
