@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.timing import in_turns, table
-from reprise.causal.graph import CausalGraph
 from reprise.config.compose import compose_config
 from reprise.models.causal_controller.critic import Critic
 from reprise.models.causal_controller.draws import RealRows
 from reprise.models.causal_controller.duel import Duel
 from reprise.models.causal_controller.network import Controller, NodeNetworks
+from reprise.nn.causal.graph import CausalGraph
 
 GRAPHS = ("g1", "cg1")
 REPLICAS = (1, 3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from reprise.causal.law import LabelLaw
 from reprise.metrics.labels.label_tvd import LabelTVD
+from reprise.nn.causal.law import LabelLaw
 
 LAW = torch.tensor([0.5, 0.5, 0.0, 0.0], dtype=torch.float64)  # of two labels, the first is never 1
 ROWS = torch.tensor([[0, 0], [0, 1], [0, 1], [1, 1]])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError, DataError
 from reprise.data.images.celeba_texts import ATTRIBUTES
 from reprise.data.labels.celeba import CelebALabels
+from reprise.nn.causal.graph import CausalGraph
 from tests.data.image_files import CelebAFixture
 
 SMALL = CelebAFixture(12)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from reprise.causal.law import LabelLaw
-from reprise.causal.queries import query_table
 from reprise.cli.common import compose_checked
 from reprise.config.errors import ConfigError
 from reprise.config.instantiate import instantiate
 from reprise.data.labels.celeba import CelebALabels
 from reprise.data.labels.shapes import ShapeLabels, shape_labels, shape_law
-from tests.causal.test_graph_configs import built
+from reprise.nn.causal.law import LabelLaw
+from reprise.nn.causal.queries import query_table
+from tests.nn.causal.test_graph_configs import built
 
 LAW = shape_law()
 JOINT = LAW.joint()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reprise.causal.graph import CausalGraph
 from reprise.models.causal_controller.network import Controller, NodeNetworks
+from reprise.nn.causal.graph import CausalGraph
 
 _BOTH = ["Male", "Young"]
 G1 = CausalGraph(

@@ -12,12 +12,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import LabelLaw
 from reprise.config.errors import ConfigError
 from reprise.models.causal_controller.critic import Critic
 from reprise.models.causal_controller.module import CausalController
 from reprise.models.causal_controller.network import Controller
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import LabelLaw
 from reprise.samples.bars import Bars
 from reprise.samples.curves import Curve
 from tests.models.causal_controller.graphs import CHAIN

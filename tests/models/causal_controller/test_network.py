@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
 from reprise.models.causal_controller.critic import Critic
 from reprise.models.causal_controller.network import Controller, NodeNetworks
-from tests.causal.random_laws import random_graph
+from reprise.nn.causal.graph import CausalGraph
 from tests.models.causal_controller.graphs import CG1, CHAIN, G1, controller_of, perturbed, rng
+from tests.nn.causal.random_laws import random_graph
 
 
 def _noise(seed: int, *shape: int) -> torch.Tensor:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from reprise.causal.law import LabelLaw
-from reprise.causal.queries import Query
 from reprise.config.errors import ConfigError, RunError
 from reprise.models.causal_controller.measures import answers, count_draws, lost_labels
 from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.sampling import condition, intervene, observe, soft_labels
+from reprise.nn.causal.law import LabelLaw
+from reprise.nn.causal.queries import Query
 from tests.models.causal_controller.graphs import CHAIN, controller_of, perturbed
 
 

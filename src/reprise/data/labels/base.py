@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Subset
 
-from reprise.causal.law import LabelLaw
 from reprise.config.errors import ConfigError, suggest
 from reprise.data.full_batch import FullBatchData
+from reprise.nn.causal.law import LabelLaw
 from reprise.samples.rows import Rows
 
 

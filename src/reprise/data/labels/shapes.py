@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw
 from reprise.config.errors import ConfigError
 from reprise.data.labels.base import LabelData
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw
 from reprise.nn.randomness import example_rng
 
 # P(label = 1 | parents), by the values of the parents in the order named; the graph is that of conf/graph/shapes.yaml.

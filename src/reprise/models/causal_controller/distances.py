@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from reprise.causal.law import LabelLaw
 from reprise.config.errors import ConfigError
 from reprise.models.causal_controller.measures import Counted
+from reprise.nn.causal.law import LabelLaw
 
 PROTOCOLS = ("tvd", "tvd_all")  # combinations that the data lack are left out, as released; all are counted
 _NOT_MEASURED = -1.0

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reprise.causal.law import LabelLaw
-from reprise.causal.queries import Query
 from reprise.config.errors import DataError
 from reprise.metrics.labels.label_tvd import count_combinations, tvd_of_counts
 from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.sampling import Values, soft_labels
+from reprise.nn.causal.law import LabelLaw
+from reprise.nn.causal.queries import Query
 from reprise.nn.randomness import example_rng
 
 NEAR = 0.05  # an output within so much of 0 or 1 is called discrete

@@ -11,9 +11,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw, LabelLaw
-from reprise.causal.queries import query_table
 from reprise.config.errors import ConfigError, suggest
 from reprise.models.adversarial.announce import announce, require_whole_networks
 from reprise.models.causal_controller import showing
@@ -24,6 +21,9 @@ from reprise.models.causal_controller.duel import Duel
 from reprise.models.causal_controller.measures import Counted, answers, count_draws, lost_labels
 from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.sampling import condition, intervene, observe
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw, LabelLaw
+from reprise.nn.causal.queries import query_table
 from reprise.nn.randomness import example_rng
 from reprise.samples.base import Sample
 from reprise.samples.rows import Rows

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
+from reprise.nn.causal.graph import CausalGraph
 
 Do = Mapping[str, Tensor | float]  # node to its value: a number, (B,) or (R, B)
 

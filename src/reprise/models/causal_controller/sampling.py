@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from reprise.causal.law import binary
 from reprise.config.errors import RunError
 from reprise.models.causal_controller.network import Controller
+from reprise.nn.causal.law import binary
 
 _ROWS = 8192  # drawn at once
 _MOST = 4_000_000  # draws before a condition is given up

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from reprise.causal.law import CausalLaw, LabelLaw
-from reprise.causal.queries import Query
 from reprise.config.errors import DataError
+from reprise.nn.causal.law import CausalLaw, LabelLaw
+from reprise.nn.causal.queries import Query
 from reprise.samples.bars import Bars
 from reprise.samples.curves import Curve
 

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
-from tests.causal.random_laws import random_graph
+from reprise.nn.causal.graph import CausalGraph
+from tests.nn.causal.random_laws import random_graph
 
 G = CausalGraph({"Bald": ["Male", "Young"], "Male": [], "Grin": ["Young", "Smile"], "Smile": ["Male"], "Young": []})
 

@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw, LabelLaw, label_codes
 from reprise.config.errors import ConfigError, DataError
-from tests.causal.random_laws import enumerated, random_law, some_values
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw, LabelLaw, label_codes
+from tests.nn.causal.random_laws import RNGS, enumerated, laws, random_law, searched, some_values
 
-SEEDS = range(40)
 NAMES = ("a", "b", "c")
 HALF = LabelLaw(NAMES, np.full((2, 2, 2), 1 / 8))
 
@@ -22,10 +22,9 @@ def holds(names: tuple[str, ...], combination: tuple[int, ...], values: dict[str
     return all(combination[names.index(name)] == value for name, value in values.items())
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_joint_and_do_equal_enumeration(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    law = random_law(rng, 1 + seed % 6, zeros=seed % 2 == 1)
+@searched
+@given(laws(), RNGS)
+def test_joint_and_do_equal_enumeration(law: CausalLaw, rng: np.random.Generator) -> None:
     for values in ({}, some_values(rng, law.graph.names), some_values(rng, law.graph.names, 3)):
         found = law.do(values).table
         for combination, p in enumerated(law, values).items():
@@ -33,30 +32,28 @@ def test_joint_and_do_equal_enumeration(seed: int) -> None:
     np.testing.assert_array_equal(law.joint().table, law.do({}).table)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_conditioning_equals_enumeration(seed: int) -> None:
-    rng = np.random.default_rng([1, seed])
-    law = random_law(rng, 2 + seed % 5, zeros=seed % 2 == 1)
+@searched
+@given(laws(least=2), RNGS)
+def test_conditioning_equals_enumeration(law: CausalLaw, rng: np.random.Generator) -> None:
     names, joint, table = law.graph.names, law.joint(), enumerated(law)
-    event, given = some_values(rng, names), some_values(rng, names)
-    both = sum(p for c, p in table.items() if holds(names, c, event) and holds(names, c, given))
-    below = sum(p for c, p in table.items() if holds(names, c, given))
+    event, known = some_values(rng, names), some_values(rng, names)
+    both = sum(p for c, p in table.items() if holds(names, c, event) and holds(names, c, known))
+    below = sum(p for c, p in table.items() if holds(names, c, known))
     if below == 0:
         with pytest.raises(DataError, match="has probability 0"):
-            joint.probability(event, given)
+            joint.probability(event, known)
         return
-    assert joint.probability(event, given) == pytest.approx(both / below, abs=1e-12)
-    assert joint.given(given).probability(event) == pytest.approx(both / below, abs=1e-12)
-    assert joint.probability(given) == pytest.approx(below, abs=1e-12)
-    name = names[seed % len(names)]
-    assert joint.marginal(name) == pytest.approx(joint.probability({name: 1}), abs=1e-12)
+    assert joint.probability(event, known) == pytest.approx(both / below, abs=1e-12)
+    assert joint.given(known).probability(event) == pytest.approx(both / below, abs=1e-12)
+    assert joint.probability(known) == pytest.approx(below, abs=1e-12)
+    for name in names:
+        assert joint.marginal(name) == pytest.approx(joint.probability({name: 1}), abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_intervening_leaves_alone_what_is_no_descendant(seed: int) -> None:
+@searched
+@given(laws(least=2, zeros=False))
+def test_intervening_leaves_alone_what_is_no_descendant(law: CausalLaw) -> None:
     """And a root's do() is its conditioning: nothing points into it."""
-    rng = np.random.default_rng([2, seed])
-    law = random_law(rng, 2 + seed % 5)
     joint = law.joint()
     for name in law.graph.names:
         for value in (0, 1):

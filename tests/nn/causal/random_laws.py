@@ -5,11 +5,17 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw
 
 Combination = tuple[int, ...]
+RNGS = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+"""Generators of what a test draws beside a law."""
+searched = settings(derandomize=True, deadline=None, max_examples=60, database=None)
+"""Examples are the same in every run, and none is kept on disk."""
 
 
 def random_graph(rng: np.random.Generator, size: int) -> CausalGraph:
@@ -31,6 +37,11 @@ def random_law(rng: np.random.Generator, size: int, zeros: bool = False) -> Caus
         value = rng.random((2,) * len(graph.parents(name)))
         found[name] = np.where(rng.random(value.shape) < 0.3, np.round(value), value) if zeros else value
     return CausalLaw(graph, found)
+
+
+def laws(least: int = 1, most: int = 6, zeros: bool | None = None) -> st.SearchStrategy[CausalLaw]:
+    """Random laws; a failing one is cut down to few labels."""
+    return st.builds(random_law, RNGS, st.integers(least, most), st.booleans() if zeros is None else st.just(zeros))
 
 
 def enumerated(law: CausalLaw, do: dict[str, int] | None = None) -> dict[Combination, float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw
-from reprise.causal.queries import Query, query_table
 from reprise.config.errors import ConfigError
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw
+from reprise.nn.causal.queries import Query, query_table
 
 LAW = CausalLaw(
     CausalGraph({"Male": [], "Mustache": ["Male"]}), {"Male": np.array(0.4), "Mustache": np.array([0.0, 0.1])}

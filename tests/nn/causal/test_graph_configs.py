@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.check import check_parameters, find_target
 from reprise.config.compose import group_choices
 from reprise.config.instantiate import instantiate
 from reprise.data.images.celeba_texts import ATTRIBUTES
+from reprise.nn.causal.graph import CausalGraph
 from tests.conftest import ROOT
 
 FOLDER = ROOT / "conf" / "graph"

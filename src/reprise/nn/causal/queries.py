@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reprise.causal.law import CausalLaw, LabelLaw, binary
 from reprise.config.errors import ConfigError
+from reprise.nn.causal.law import CausalLaw, LabelLaw, binary
 
 # (event, condition): P(event = 1 | condition = 1) and P(event = 1 | do(condition = 1)).
 _PAIRS = (

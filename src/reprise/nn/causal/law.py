@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor, from_numpy
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError, DataError, suggest
+from reprise.nn.causal.graph import CausalGraph
 
 MAX_LABELS = 20  # 2^20 probabilities of 8 bytes
 Values = Mapping[str, int]
