@@ -1,0 +1,1 @@
+"""How well sampled labels follow the law of the data's."""

@@ -1,0 +1,309 @@
+"""The Causal Controller as a LightningModule: a WGAN over labels, measured against the law of the data."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from reprise.causal.graph import CausalGraph
+from reprise.causal.law import CausalLaw, LabelLaw
+from reprise.causal.queries import query_table
+from reprise.config.errors import ConfigError, suggest
+from reprise.models.adversarial.announce import announce, require_whole_networks
+from reprise.models.causal_controller import showing
+from reprise.models.causal_controller.critic import Critic
+from reprise.models.causal_controller.draws import RealRows
+from reprise.models.causal_controller.duel import Duel
+from reprise.models.causal_controller.measures import Counted, answers, count_draws, lost_labels
+from reprise.models.causal_controller.network import Controller
+from reprise.models.causal_controller.sampling import condition, intervene, observe
+from reprise.nn.randomness import example_rng
+from reprise.samples.base import Sample
+
+log = logging.getLogger(__name__)
+_VERSION = 1
+_PROTOCOLS = ("tvd", "tvd_all")  # unseen combinations left out, as released; all counted
+_NOT_MEASURED = -1.0
+_REMEDIES = (
+    "model.rare_share=0.25 (rare rows come more often and count less), model.pack=2 or a larger model.batch_size"
+)
+
+
+class CausalController(pl.LightningModule):
+    """A sampler of labels wired like a causal graph, trained against a Wasserstein critic on the labels of the data.
+
+    An iteration is one generator step: `critic_steps` steps of the critic, then a joint step of both. So max_steps of
+    the trainer counts generator steps. Lightning's global_step does so too: only the controller's optimiser is stepped
+    through Lightning, the critic's directly.
+
+    Every process computes the whole batch, of draws that are a function of seed and iteration: the networks are so
+    small that sharing a batch out would cost more than it saves. So several processes give the numbers of one.
+
+    Replica r of a run with seed s is the run with seed s + r. Metrics are replica 0's; those of the others stand under
+    test/replica_1 and so on.
+
+    Args:
+        graph: the causal graph; its labels are columns of the data, chosen by name.
+        network: the controller, called with graph and replicas.
+        critic: called with inputs and replicas.
+        controller_optimizer, critic_optimizer: optimiser classes with their settings, waiting for parameters.
+        seed: of weights and draws.
+        replicas: R, trained side by side.
+        batch_size: B, rows of a step.
+        critic_steps: before each joint step.
+        penalty: lambda of the gradient penalty.
+        pack: rows that the critic sees as one (PacGAN); 1 is the paper's.
+        rare_share: chance of a real row to be drawn among those with a rare label, see `RealRows`; 0 is the paper's.
+        samples_tvd: draws of a measurement.
+        samples_query: draws for each intervention that is asked about.
+        measured_steps: generator steps after which the distance is measured.
+        stop_tvd: end training when a measured distance (tvd) is below it; None: never.
+        stop_from: the first step at which that may happen.
+
+    Raises:
+        ConfigError: a number is out of range.
+    """
+
+    def __init__(
+        self,
+        graph: CausalGraph,
+        network: Callable[..., Controller],
+        critic: Callable[..., Critic],
+        controller_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+        critic_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+        seed: int,
+        replicas: int = 1,
+        batch_size: int = 64,
+        critic_steps: int = 20,
+        penalty: float = 0.1,
+        pack: int = 1,
+        rare_share: float = 0.0,
+        samples_tvd: int = 500_000,
+        samples_query: int = 100_000,
+        measured_steps: Sequence[int] = (),
+        stop_tvd: float | None = None,
+        stop_from: int = 5000,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        for name, value in (("samples_tvd", samples_tvd), ("samples_query", samples_query), ("replicas", replicas)):
+            if value < 1:
+                raise ConfigError(f"model.{name} is {value}. Expected 1 or more.")
+        if list(measured_steps) != sorted(set(measured_steps)) or any(s < 0 for s in measured_steps):
+            raise ConfigError(f"model.measured_steps is {list(measured_steps)}. Expected ascending steps from 0.")
+        self.graph = graph
+        self.seeds = [seed + r for r in range(replicas)]
+        self.controller = network(graph=graph, replicas=replicas)
+        self.critic = critic(inputs=pack * len(graph), replicas=replicas)
+        self.controller.initialise([example_rng(s, "controller weights", 0) for s in self.seeds])
+        self.critic.initialise([example_rng(s, "critic weights", 0) for s in self.seeds])
+        self.duel = Duel(self.controller, self.critic, self.seeds, batch_size, critic_steps, penalty, pack)
+        self.controller_optimizer, self.critic_optimizer = controller_optimizer, critic_optimizer
+        self.rare_share = rare_share
+        self.samples_tvd, self.samples_query = samples_tvd, samples_query
+        self.measured_steps = [int(s) for s in measured_steps]
+        self.stop_tvd, self.stop_from = stop_tvd, stop_from
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        curve = torch.full((len(_PROTOCOLS), replicas, len(self.measured_steps)), _NOT_MEASURED, dtype=torch.float64)
+        self.register_buffer("curve", curve)
+        self.steps: Tensor
+        self.curve: Tensor
+        self.samples: list[Sample] = []  # of the last test
+        self._rows: tuple[Tensor, RealRows, LabelLaw] | None = None
+        self._warned: set[str] = set()
+        self._logged: set[str] = set()
+
+    # the data
+
+    def _data(self, batch: dict[str, Any]) -> tuple[RealRows, LabelLaw]:
+        """The graph's columns of the labels, and their law; read once, since a problem is the same in every batch."""
+        labels = batch["labels"]
+        if self._rows is None or self._rows[0] is not labels:
+            rows = labels[:, self._columns()]
+            law = LabelLaw.of_rows(self.graph.names, rows.cpu().numpy())
+            self._rows = labels, RealRows(rows, self.rare_share), law
+        return self._rows[1:]
+
+    def _columns(self) -> list[int]:
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        names: list[str] = list(getattr(datamodule, "label_names", []))
+        for name in self.graph.names:
+            if name not in names:
+                raise ConfigError(
+                    f"the graph has the label {name!r}, which {type(datamodule).__name__} lacks. "
+                    f"{suggest(name, names)} Choose data that fit the graph, or another graph."
+                )
+        return [names.index(name) for name in self.graph.names]
+
+    # training
+
+    def on_fit_start(self) -> None:
+        """Refuse what does not go together with gradients taken by hand."""
+        require_whole_networks(self, "model=causal_controller")
+
+    def on_train_start(self) -> None:
+        """A run that was resumed after it had stopped stays so."""
+        if self._stops():
+            self.trainer.should_stop = True
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Measure what the last step made, where that is asked for, and do the next generator step."""
+        rows, law = self._data(batch)
+        self._measure_if_due(law)
+        if self._stops():
+            self.trainer.should_stop = True  # after this step
+        critic, controller = self._raw_critic_optimizer(), self._optimizers()[0]
+        with torch.autocast(self.device.type, enabled=False):
+            draws = self.duel.draw(int(self.steps), rows)
+            self.duel.play(draws, rows, critic.step, controller.step, lambda loss: announce(self, loss))
+        self.steps += 1
+
+    def _optimizers(self) -> list[Any]:
+        found = self.optimizers()
+        return list(found) if isinstance(found, list) else [found]
+
+    def _raw_critic_optimizer(self) -> torch.optim.Optimizer:
+        """Torch's own: stepping it is not counted by Lightning."""
+        return self._optimizers()[1].optimizer  # type: ignore[no-any-return]
+
+    def _stops(self) -> bool:
+        if self.stop_tvd is None:
+            return False
+        late = torch.tensor([s >= self.stop_from for s in self.measured_steps], device=self.curve.device)
+        reached = (self.curve[0] != _NOT_MEASURED) & (self.curve[0] < self.stop_tvd) & late
+        return bool(reached.any(1).all())
+
+    # measuring
+
+    def _measure_if_due(self, law: LabelLaw) -> None:
+        """Measure the weights as they are, once, if their step is one of `measured_steps`."""
+        step = int(self.steps)
+        if step not in self.measured_steps:
+            return
+        place = self.measured_steps.index(step)
+        if float(self.curve[0, 0, place]) != _NOT_MEASURED:
+            return
+        counted = count_draws(self.controller, self.samples_tvd, self.seeds)
+        self._note(place, counted, law)
+        values = {f"train/{name}": float(self.curve[p, 0, place]) for p, name in enumerate(_PROTOCOLS)}
+        drawn = counted[0].law(law.names)
+        values |= {f"train/marginal/{name.lower()}": drawn.marginal(name) for name in law.names}
+        values["train/discrete_percent"] = 100.0 * counted[0].near
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values, step=step)
+        self._warn_of_lost(drawn, law)
+
+    def _note(self, place: int, counted: Sequence[Counted], law: LabelLaw) -> None:
+        for p, name in enumerate(_PROTOCOLS):
+            for r, of_replica in enumerate(counted):
+                self.curve[p, r, place] = of_replica.tvd(law, as_released=name == "tvd")
+
+    def _warn_of_lost(self, drawn: LabelLaw, data: LabelLaw) -> None:
+        """Say so once for each label that the controller has lost."""
+        for name in lost_labels(drawn, data):
+            if name not in self._warned and self.trainer.is_global_zero and int(self.steps) > 0:
+                log.warning(
+                    "after step %d the controller draws %s=1 in %.5f of the rows, the data have %.5f: it is lost or "
+                    "about to be, which the distance hardly shows. Remedies: %s.",
+                    int(self.steps), name, drawn.marginal(name), data.marginal(name), _REMEDIES,
+                )  # fmt: skip
+                self._warned.add(name)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Distance from the data's law, unseen combinations counted: val/tvd."""
+        _, law = self._data(batch)
+        self._measure_if_due(law)
+        counted = count_draws(self.controller, self.samples_tvd, self.seeds)[0]
+        self._log({"val/tvd": counted.tvd(law, as_released=False), "val/discrete_percent": 100.0 * counted.near})
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Both distances now and at the measured steps, marginals, and what is asked under conditions and do."""
+        _, law = self._data(batch)
+        fit = law.fit(self.graph)
+        counted = count_draws(self.controller, self.samples_tvd, self.seeds)
+        if int(self.steps) in self.measured_steps:
+            self._note(self.measured_steps.index(int(self.steps)), counted, law)
+        queries = query_table(law.names)
+        conditions = {tuple(q.values.items()): q.values for q in queries if q.kind == "do"}
+        found = {
+            key: count_draws(self.controller, self.samples_query, self.seeds, do) for key, do in conditions.items()
+        }
+        for r, of_replica in enumerate(counted):
+            drawn = of_replica.law(law.names)
+            prefix = "test/" if r == 0 else f"test/replica_{r}/"
+            intervened = {q.name: found[tuple(q.values.items())][r].law(law.names) for q in queries if q.kind == "do"}
+            said, unanswered = answers(drawn, intervened, queries)
+            self._log({prefix + name: value for name, value in self._values(r, of_replica, drawn, law).items()})
+            self._log({prefix + name: value for name, value in said.items() if not math.isnan(value)})
+            if r == 0:
+                self._warn_of_lost(drawn, law)
+                for name in unanswered if self.trainer.is_global_zero else ():
+                    log.warning("no draw meets the condition of %s, so test/%s is left out", name, name)
+                self._log({"test/reference/fit_tvd": law.tvd(fit.joint())})
+                self.samples = self._pictures(law, fit, drawn, said)
+
+    def _values(self, r: int, counted: Counted, drawn: LabelLaw, law: LabelLaw) -> dict[str, float]:
+        """Metrics of replica r, by name after `test/`."""
+        values = {name: counted.tvd(law, as_released=name == "tvd") for name in _PROTOCOLS}
+        for p, name in enumerate(_PROTOCOLS):
+            for step, value in zip(self.measured_steps, self.curve[p, r].tolist(), strict=True):
+                if value != _NOT_MEASURED:
+                    values[f"{name}/step_{step}"] = value
+        values["discrete_percent"] = 100.0 * counted.near
+        values["lost_labels"] = float(len(lost_labels(drawn, law)))
+        return values | {f"marginal/{name.lower()}": drawn.marginal(name) for name in law.names}
+
+    def _pictures(self, law: LabelLaw, fit: CausalLaw, drawn: LabelLaw, said: dict[str, float]) -> list[Sample]:
+        joint = fit.joint()
+        found: list[Sample] = [showing.marginal_bars(law, joint, drawn)]
+        if said:
+            found.append(showing.query_bars(query_table(law.names), law, fit, said))
+        done = [i for i, value in enumerate(self.curve[0, 0].tolist()) if value != _NOT_MEASURED]
+        if done:
+            steps = [self.measured_steps[i] for i in done]
+            of_both = [[float(self.curve[p, 0, i]) for i in done] for p in range(len(_PROTOCOLS))]
+            found.append(showing.distance_curve(steps, *of_both, floor=law.tvd(joint)))
+        return found
+
+    def _log(self, values: dict[str, float]) -> None:
+        """Log numbers that every process has alike."""
+        self._logged.update(values)
+        for name, value in values.items():
+            self.log(name, value, batch_size=1)
+
+    def metric_versions(self) -> dict[str, int]:
+        """Protocol version of each metric this module logs, for the run record."""
+        return dict.fromkeys(sorted(self._logged), _VERSION)
+
+    # drawing
+
+    def draw_labels(
+        self,
+        count: int,
+        generator: torch.Generator,
+        given: dict[str, int] | None = None,
+        do: dict[str, int] | None = None,
+    ) -> Tensor:
+        """Labels of replica 0: (count, n) uint8, as they come, under a condition, under an intervention, or both.
+
+        Raises:
+            ConfigError: an unknown label, or a value that is neither 0 nor 1.
+            RunError: too few draws meet the condition.
+        """
+        controller = self.controller.only(0)
+        if given:
+            return condition(controller, count, given, generator, do)
+        return intervene(controller, count, do, generator) if do else observe(controller, count, generator)
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One optimiser a network: the controller's, the critic's."""
+        return [
+            self.controller_optimizer(self.controller.parameters()),
+            self.critic_optimizer(self.critic.parameters()),
+        ]

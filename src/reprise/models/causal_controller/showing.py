@@ -1,0 +1,76 @@
+"""Pictures of a controller: what it says beside what is true, and how it got there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from reprise.causal.law import CausalLaw, LabelLaw
+from reprise.causal.queries import Query
+from reprise.config.errors import DataError
+from reprise.samples.bars import Bars
+from reprise.samples.curves import Curve
+
+
+def marginal_bars(data: LabelLaw, fit: LabelLaw, drawn: LabelLaw) -> Bars:
+    """How often each label is 1: in the data, under the fitted graph, as drawn."""
+    laws = {"data": data, "graph fitted to the data": fit, "controller": drawn}
+    return Bars(
+        name="marginals",
+        caption="How often each label is 1",
+        group="marginals",
+        rows=data.names,
+        series={name: [law.marginal(label) for label in data.names] for name, law in laws.items()},
+        axis="probability",
+    )
+
+
+def query_bars(queries: Sequence[Query], data: LabelLaw, fit: CausalLaw, drawn: Mapping[str, float]) -> Bars:
+    """What is asked under conditions and interventions: exact answers beside the controller's.
+
+    The data alone answer no intervention; the graph that is fitted to them does.
+    """
+    joint = fit.joint()
+    return Bars(
+        name="queries",
+        caption="Conditioning (given) keeps the causes of a label, intervening (do) cuts them off",
+        group="queries",
+        rows=[_words(query) for query in queries],
+        series={
+            "data": [math.nan if q.kind == "do" else _answer(q, data, fit) for q in queries],
+            "graph fitted to the data": [_answer(q, joint, fit) for q in queries],
+            "controller": [drawn[q.name] for q in queries],
+        },
+        axis="probability",
+    )
+
+
+def distance_curve(steps: Sequence[int], as_released: Sequence[float], all_of: Sequence[float], floor: float) -> Curve:
+    """The distance from the data's law by generator step, above that of the fitted graph."""
+    return Curve(
+        name="tvd",
+        caption="total variation distance between drawn labels and the data",
+        group="tvd",
+        x=("generator step", list(steps)),
+        series={
+            "all combinations counted": list(all_of),
+            "as released": list(as_released),
+            "graph fitted to the data": [floor] * len(steps),
+        },
+    )
+
+
+def _answer(query: Query, law: LabelLaw, causal_law: CausalLaw) -> float:
+    try:
+        return query.answered(law, causal_law)
+    except DataError:
+        return math.nan
+
+
+def _words(query: Query) -> str:
+    event, values = (", ".join(f"{k}={v}" for k, v in part.items()) for part in (query.event, query.values))
+    return (
+        f"P({event})"
+        if query.kind == "marginal"
+        else f"P({event} | {values if query.kind == 'given' else f'do({values})'})"
+    )
