@@ -13,6 +13,7 @@ import torch
 from reprise.config.errors import ConfigError, DataError
 from reprise.metrics.labels import judge as judges
 from reprise.metrics.labels.judge import Judge, JudgeSettings, train_judge
+from reprise.metrics.labels.judge_weights import open_weights
 from tests.metrics.labels.drawn import NAMES, pictures, scaled
 
 QUICK = JudgeSettings(steps=60, width=8)
@@ -60,6 +61,35 @@ def test_a_rare_label_is_found_where_it_is_set() -> None:
     assert float((judge.answers(scaled(images))[:, 2] == torch.from_numpy(labels)[:, 2]).double().mean()) > 0.9
 
 
+def test_open_weights_leave_nothing_but_the_label_to_tell_values_apart() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.random(500) < 0.4
+    b = rng.random(500) < np.where(a, 0.8, 0.2)
+    c = a & (rng.random(500) < 0.1)  # only with a
+    labels = torch.from_numpy(np.stack([a, b, c], 1).astype(np.uint8))
+    weights = open_weights(labels)
+    assert bool(((weights >= 0) & (weights < 1)).all())
+    for i in range(3):
+        of_value = [labels[:, i] == value for value in (0, 1)]
+        assert float(weights[of_value[0], i].sum()) == pytest.approx(float(weights[of_value[1], i].sum()))
+        for k in {0, 1, 2} - {i}:
+            shares = [np.average(labels[chosen, k], weights=weights[chosen, i]) for chosen in of_value]
+            assert shares[0] == pytest.approx(shares[1])
+    assert bool((weights[labels[:, 2] == 1, 0] == 0).all())  # c says that a holds, so such images say nothing of a
+    assert bool((weights[labels[:, 0] == 0, 2] == 0).all())
+    alone = open_weights(labels[:, :1])[labels[:, 0] == 1, 0]
+    assert torch.allclose(alone, 1.0 - labels[:, 0].double().mean())
+
+
+def test_a_label_that_never_comes_apart_from_another_is_refused() -> None:
+    images, labels = pictures(100, 0)
+    labels[:, 1] = labels[:, 0]
+    reports = train_judge(images, labels, NAMES, JudgeSettings(steps=1, width=4)).reports
+    assert [report.trained for report in reports[:2]] == [(0, 0), (0, 0)]
+    reports = train_judge(images, labels, NAMES, JudgeSettings(steps=1, width=4, independent=False)).reports
+    assert reports[0].judged and reports[1].judged and not reports[2].judged
+
+
 def test_accuracy_is_of_images_that_were_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
     monkeypatch.setattr(judges, "_train", lambda network, x, y, rows, *rest: seen.append(rows))
@@ -68,9 +98,9 @@ def test_accuracy_is_of_images_that_were_held_back(monkeypatch: pytest.MonkeyPat
     (rows,) = seen
     assert len(rows.unique()) == len(rows) == 35
     for i, report in enumerate(judge.reports):
-        assert sum(report.trained) == 35 and sum(report.tested) == 15
-        assert report.trained[1] + report.tested[1] == labels[:, i].sum()
-        assert report.trained[1] == labels[rows.numpy(), i].sum()
+        used = open_weights(torch.from_numpy(labels[rows.numpy()]))[:, i].numpy() > 0
+        assert sum(report.tested) == 15 and sum(report.trained) == used.sum()
+        assert labels[rows.numpy(), i].sum() + report.tested[1] == labels[:, i].sum()
 
 
 def test_the_same_seed_gives_the_same_judge_and_touches_no_global_state() -> None:
@@ -153,7 +183,7 @@ def test_what_is_no_set_of_labelled_images_is_refused(images: np.ndarray, labels
         train_judge(images, labels, NAMES, QUICK)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"width": 6}, {"held_back": 1.0}, {"lr": 0.0}, {"least": 0}])
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"width": 0}, {"held_back": 1.0}, {"lr": 0.0}, {"least": 0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(wrong))}"):
         JudgeSettings(**wrong)  # type: ignore[arg-type]

@@ -1,11 +1,13 @@
 """A judge of labels: a small classifier of real images that never saw a generated one.
 
 It says whether a requested label is visible in a picture. It is trained on images that the model under test was not
-trained on, one part of which is held back to judge the judge. Both values of a label weigh the same in its loss, since
-an intervention changes how often a label comes: a judge that leans on how rare a label was would miss it where it is
-set.
+trained on, one part of which is held back to judge the judge.
 
-What it cannot do: labels that always come together in its images cannot be told apart by it, whatever a picture shows.
+An intervention changes how often labels come and which come together. So a judge must lean neither on how rare a label
+was nor on other labels that came with it: an image counts for a label by how open its other labels leave that label
+(`open_weights`). Still it knows only what it was shown. Where the data never have two labels apart, a picture that has
+them apart is strange to it; where pictures of any labels can be made, as of the drawn shapes, it should be trained on
+pictures of labels drawn independently.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from torch.nn import functional
 from reprise.causal.queries import snake
 from reprise.config.errors import ConfigError, DataError, suggest
 from reprise.metrics.labels.judge_file import JudgeFile
-from reprise.metrics.labels.judge_network import GROUPS, JudgeNetwork
+from reprise.metrics.labels.judge_network import JudgeNetwork
+from reprise.metrics.labels.judge_report import LabelReport
+from reprise.metrics.labels.judge_weights import open_weights
 from reprise.nn.randomness import rank_seed
 
 _TOGETHER = 256  # images at once when it judges
@@ -44,7 +48,10 @@ class JudgeSettings:
         width: maps of the first layer.
         lr: of Adam at the start; it falls to 0 along a cosine.
         held_back: share of the images by which the judge itself is judged.
-        least: images of either value that it needs to train on to judge a label.
+        least: images of either value, with a weight above 0, that it needs to train on to judge a label.
+        flip: mirror every other batch left to right, which must change no label.
+        independent: weigh images by `open_weights`; false: so that both values of a label weigh the same in all. With
+            dozens of labels hardly two images agree in all but one, and only the latter is possible.
         version: raised when the same settings give another judge.
 
     Raises:
@@ -52,63 +59,24 @@ class JudgeSettings:
     """
 
     seed: int = 0
-    steps: int = 500
+    steps: int = 1000
     batch: int = 64
     width: int = 16
-    lr: float = 2e-3
+    lr: float = 5e-3
     held_back: float = 0.3
     least: int = 20
+    flip: bool = True
+    independent: bool = True
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "least"):
+        for name in ("steps", "batch", "width", "least"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"judge.{name} is {getattr(self, name)}. Expected 1 or more.")
-        if self.width < 1 or self.width % GROUPS:
-            raise ConfigError(f"judge.width is {self.width}. Expected a multiple of {GROUPS}.")
         if not 0.0 < self.held_back < 1.0 or self.lr <= 0.0:
             raise ConfigError(
                 f"judge.held_back is {self.held_back}, lr {self.lr}. Expected within (0, 1), and above 0."
             )
-
-
-@dataclass(frozen=True)
-class LabelReport:
-    """How well a label is judged.
-
-    Attributes:
-        name: the label.
-        trained: images with 0 and with 1 that the judge was trained on.
-        tested: likewise, that it was tested on.
-        accuracy: share of the tested images that it judges rightly; NaN where it does not judge.
-        balanced_accuracy: mean of that over images with 0 and with 1; NaN where one of them is missing.
-        least: images of either value that it needs.
-    """
-
-    name: str
-    trained: tuple[int, int]
-    tested: tuple[int, int]
-    accuracy: float
-    balanced_accuracy: float
-    least: int
-
-    @property
-    def judged(self) -> bool:
-        """Whether there was enough to train on."""
-        return min(self.trained) >= self.least
-
-    @property
-    def words(self) -> str:
-        """One line for people, e.g. "Mustache: not judged: 3 examples of value 1 to train on, 20 are needed"."""
-        if not self.judged:
-            value = int(self.trained[1] < self.trained[0])
-            found = f"{self.trained[value]} examples of value {value} to train on"
-            return f"{self.name}: not judged: {found}, {self.least} are needed"
-        if math.isnan(self.balanced_accuracy):
-            return (
-                f"{self.name}: accuracy {self.accuracy:.3f}, of one value only: {self.tested} tested examples of 0, 1"
-            )
-        return f"{self.name}: accuracy {self.accuracy:.3f}, balanced {self.balanced_accuracy:.3f}"
 
 
 class Judge:
@@ -203,7 +171,17 @@ def train_judge(
             _train(network, x, y, trained, levels, settings)
             if file is not None:
                 file.write(network)
-    return Judge(network, _reports(network, x[tested], y[tested], y[trained], names, levels, settings.least))
+    used = _weights(y[trained], settings) > 0
+    counts = [_counts(y[trained][used[:, i], i]) for i in range(len(names))]
+    return Judge(network, _reports(network, x[tested], y[tested], counts, names, levels, settings.least))
+
+
+def _weights(labels: Tensor, settings: JudgeSettings) -> Tensor:
+    """Weights (N, n) of images in the loss of each label, not scaled yet."""
+    if settings.independent:
+        return open_weights(labels)
+    share = labels.double().mean(0)
+    return torch.where(labels > 0, 1.0 - share, share)
 
 
 def scaled(images: Tensor, levels: int) -> Tensor:
@@ -212,21 +190,23 @@ def scaled(images: Tensor, levels: int) -> Tensor:
 
 
 def _train(network: nn.Module, x: Tensor, y: Tensor, rows: Tensor, levels: int, settings: JudgeSettings) -> None:
-    """Minimise the cross-entropy, in which both values of a label have the same weight in all."""
-    share = y[rows].double().mean(0).clamp(1.0 / len(rows), 1.0 - 1.0 / len(rows))
-    of_value = torch.stack([0.5 / (1.0 - share), 0.5 / share]).clamp(max=_MOST).float()
+    """Minimise the weighted cross-entropy."""
+    weights = torch.zeros(y.shape)
+    found = _weights(y[rows], settings)
+    weights[rows] = (found / found.mean(0).clamp(min=1e-12)).clamp(max=_MOST).float()
+    network.train()
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
     generator = _generator(settings.seed, 2)
     left = rows[:0]
     with torch.enable_grad():
-        for _ in range(settings.steps):
+        for step in range(settings.steps):
             if len(left) < min(settings.batch, len(rows)):
                 left = rows[torch.randperm(len(rows), generator=generator)]
             chosen, left = left[: settings.batch], left[settings.batch :]
-            target = y[chosen].float()
-            weight = torch.where(target > 0.5, of_value[1], of_value[0])
-            loss = functional.binary_cross_entropy_with_logits(network(scaled(x[chosen], levels)), target, weight)
+            images = scaled(x[chosen], levels)
+            logits = network(images.flip(-1) if settings.flip and step % 2 else images)
+            loss = functional.binary_cross_entropy_with_logits(logits, y[chosen].float(), weights[chosen])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -234,13 +214,17 @@ def _train(network: nn.Module, x: Tensor, y: Tensor, rows: Tensor, levels: int, 
 
 
 def _reports(
-    network: nn.Module, x: Tensor, y: Tensor, trained: Tensor, names: Sequence[str], levels: int, least: int
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    trained: Sequence[tuple[int, int]],
+    names: Sequence[str],
+    levels: int,
+    least: int,
 ) -> list[LabelReport]:
-    """How each label of tested images (N, C, S, S) is judged, and how many the judge was trained on."""
+    """How each label of tested images (N, C, S, S) is judged; `trained` counts what each was trained on."""
     unknown = (float("nan"), float("nan"))
-    known = [
-        LabelReport(name, _counts(trained[:, i]), _counts(y[:, i]), *unknown, least) for i, name in enumerate(names)
-    ]
+    known = [LabelReport(name, trained[i], _counts(y[:, i]), *unknown, least) for i, name in enumerate(names)]
     answers = torch.cat([Judge(network, known).answers(scaled(part, levels)) for part in x.split(_TOGETHER)])
     found = []
     for i, report in enumerate(known):

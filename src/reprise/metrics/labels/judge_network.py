@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
-GROUPS = 4
 _SMALLEST = 4  # side of the maps that the last layer sees
 _LARGE = 64  # pixels; images of that side are halved at once: no label shows in one or two of their pixels
 
 
 class JudgeNetwork(nn.Module):
-    """Stages of convolution, group norm, ReLU and pooling down to maps of at most 4 x 4, and a logit per label.
+    """Stages of convolution, batch norm, ReLU and max-pooling down to maps of at most 4 x 4, and a logit per label.
 
-    Group norm, since with statistics of a batch a picture would be judged by its company.
+    It judges with the statistics of its training, so that no picture is judged by its company.
 
     Args:
         channels, side: of the images.
         labels: n.
-        width: maps of the first stage, a multiple of 4; later stages have twice and four times as many.
+        width: maps of the first stage; later stages have twice and four times as many.
         generator: of the first weights.
     """
 
@@ -29,7 +28,7 @@ class JudgeNetwork(nn.Module):
             wider = width * min(4, 2 ** len(stages))
             kernel, stride = (5, 2) if size >= _LARGE else (3, 1)
             conv: nn.Module = nn.utils.skip_init(nn.Conv2d, maps, wider, kernel, stride=stride, padding=kernel // 2)
-            stages.append(nn.Sequential(conv, nn.GroupNorm(GROUPS, wider), nn.ReLU(), nn.AvgPool2d(2, ceil_mode=True)))
+            stages.append(nn.Sequential(conv, nn.BatchNorm2d(wider), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)))
             maps, size = wider, -(-size // (2 * stride))
         self.stages = nn.Sequential(*stages)
         self.last: nn.Module = nn.utils.skip_init(nn.Linear, maps * size * size, labels)
