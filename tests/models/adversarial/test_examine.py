@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw
-from reprise.causal.queries import Query
 from reprise.config.errors import ConfigError, RunError
 from reprise.metrics.labels.judge import Judge, JudgeSettings, train_judge
 from reprise.models.adversarial.examine import Examination, Kind, examine
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw
+from reprise.nn.causal.queries import Query
 from reprise.samples.images import ImageGrid
 from reprise.samples.labels import DoGivenGrid
 from tests.metrics.labels.drawn import picture_of, pictures, scaled

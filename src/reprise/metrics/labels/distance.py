@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from reprise.causal.queries import words_of
+from reprise.nn.causal.queries import words_of
 
 _ROWS = 64  # of the table of pairs at once
 

@@ -24,12 +24,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reprise.causal.queries import snake
 from reprise.config.errors import ConfigError, DataError, suggest
 from reprise.metrics.labels.judge_file import JudgeFile
 from reprise.metrics.labels.judge_network import JudgeNetwork
 from reprise.metrics.labels.judge_report import LabelReport
 from reprise.metrics.labels.judge_weights import open_weights
+from reprise.nn.causal.queries import snake
 from reprise.nn.randomness import rank_seed
 
 _TOGETHER = 256  # images at once when it judges

@@ -11,11 +11,11 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from reprise.causal.queries import Query, snake, words_of
 from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.metrics.labels.distance import distances_by_label, intra_label_distance
 from reprise.metrics.labels.judge import Judge
 from reprise.metrics.labels.judged import agreement, judged_share, label_share
+from reprise.nn.causal.queries import Query, snake, words_of
 from reprise.nn.randomness import rank_seed
 from reprise.samples.base import Sample
 from reprise.samples.labels import DoGivenGrid, Found, LabelRow, sweep_grid
@@ -85,7 +85,7 @@ def examine(
 ) -> Examination:
     """Draw labels as the queries ask, make images of them, and let a judge look.
 
-    Reports, with the names of queries (`reprise.causal.queries`):
+    Reports, with the names of queries (`reprise.nn.causal.queries`):
     `images_p_male/do_mustache`: share of images judged male; `p_male/do_mustache`: share of the labels they were made
     from; `agreement/do_mustache`, `agreement/given_mustache`: share of images judged to have what the query sets or
     asks for; `agreement/observe/male`: share of images of observed labels judged to have the label as asked;
