@@ -1,0 +1,331 @@
+"""What CausalGAN and CausalBEGAN share as Lightning modules: labels, two stages, validation, drawing images."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from reprise.causal.graph import CausalGraph
+from reprise.config.errors import ConfigError
+from reprise.metrics.base import Mean
+from reprise.models.adversarial import showing
+from reprise.models.adversarial.announce import announce, require_whole_networks
+from reprise.models.adversarial.labels import LabelNoise, columns_of, encoded, moved, noisy
+from reprise.models.adversarial.source import Kind, LabelsFrom, LabelSource, training_labels
+from reprise.models.adversarial.stage import ControllerStage
+from reprise.nn.randomness import ExampleDraws
+from reprise.samples.base import Sample
+
+log = logging.getLogger(__name__)
+_AGREEMENT = 256  # images drawn for the Labeler to read, at validations and in evaluations
+
+
+class Round(NamedTuple):
+    """What a generator is given for a batch.
+
+    Attributes:
+        z: (B, noise) in [-1, 1].
+        believed: (B, n) labels as the labelers are to read them, in [0, 1].
+        code: (B, n) the numbers for the generator.
+    """
+
+    z: Tensor
+    believed: Tensor
+    code: Tensor
+
+
+class LabelledGAN(pl.LightningModule):
+    """A generator of images with labels of a causal graph, trained against other networks by hand.
+
+    `trainer.max_steps` counts iterations, one batch of real images each, whatever the networks do in them; Lightning's
+    own `global_step` counts the steps of all optimisers together. What is drawn for an example depends on the seed and
+    its position in the stream alone, so that two processes draw what one does.
+
+    Args:
+        networks: with `generator(z, code)`, `labeler(images)`, `shape` and `noise`.
+        graph: over the labels; the data have to have these by name.
+        optimizer: optimiser class with its settings, waiting for parameters; each network has one of its own.
+        seed: decides all draws.
+        labels_from: where the generator's labels come from: controller, law or data; see LabelSource.
+        controller: the first stage, waiting for graph and seed; only where labels come from a controller. Its
+            iterations come first, and are counted with the others.
+        label_noise: none, as_released or as_meant; see `labels.noisy`.
+        samples: images of a grid after each validation; 0 for none.
+        shown_labels: labels of which images under do() and under the condition are shown; None for those with parents.
+        sampling_batch: images drawn at once.
+
+    Raises:
+        ConfigError: a number or a name is none of those expected.
+    """
+
+    title: ClassVar[str] = "this model"
+
+    def __init__(
+        self,
+        networks: nn.Module,
+        graph: CausalGraph,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        seed: int,
+        labels_from: LabelsFrom,
+        controller: Callable[..., ControllerStage] | None,
+        label_noise: LabelNoise,
+        samples: int,
+        shown_labels: list[str] | None,
+        sampling_batch: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        for name, value, least in (("samples", samples, 0), ("sampling_batch", sampling_batch, 1)):
+            if value < least:
+                raise ConfigError(f"model.{name} is {value}. Expected {least} or more.")
+        if label_noise not in ("none", "as_released", "as_meant"):
+            raise ConfigError(f"model.label_noise is {label_noise!r}. Expected 'none', 'as_released' or 'as_meant'.")
+        self.network = networks
+        self.graph = graph
+        self.optimizer = optimizer
+        self.seed = seed
+        self.label_noise: LabelNoise = label_noise
+        self.stage: ControllerStage | None = None
+        if labels_from == "controller":
+            if controller is None:
+                raise ConfigError("model.labels_from=controller needs model.controller, the settings of one.")
+            self.stage = controller(graph=graph, seed=seed)
+        self.source = LabelSource(graph, labels_from, None if self.stage is None else self.stage.network)
+        self.count = samples
+        with_parents = [name for name in graph.names if graph.parents(name)]
+        self.shown_labels = with_parents if shown_labels is None else shown_labels
+        for name in self.shown_labels:
+            graph.index(name)
+        self.generation_batch = self.sampling_batch = sampling_batch
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+        self.iteration: Tensor
+        self.columns: list[int] = []
+        self.labeler_loss, self.labeler_accuracy = Mean(), Mean()
+        self.samples: list[Sample] = []  # of the last validation or test
+
+    # what a model gives
+
+    @abstractmethod
+    def players(self) -> list[list[nn.Parameter]]:
+        """Parameters of each optimiser, in the order of `optimizers()`."""
+
+    @abstractmethod
+    def train_images(self, real: Tensor, labels: Tensor, batch: dict[str, Any], t: int) -> dict[str, Tensor]:
+        """Change the weights once and announce a loss; give numbers to be logged.
+
+        Args:
+            real: (B, C, S, S) in [-1, 1].
+            labels: (B, n) of 0 and 1.
+            batch: as the data give it.
+            t: iterations of the image networks so far.
+        """
+
+    # training
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """One iteration."""
+        t, first = int(self.iteration), 0 if self.stage is None else self.stage.iterations
+        if self.stage is not None and t < first:
+            optimizers: Any = self.optimizers()
+            controller, critic = optimizers[-2:]
+            loss = self.stage.train_once(t, controller, critic, lambda loss: announce(self, loss))
+            found = {"critic_loss": loss}
+        else:
+            real, labels = self.scaled(batch["image"]), batch["attributes"][:, self.columns].float()
+            found = self.train_images(real, labels, batch, t - first)
+        self.iteration += 1
+        self.log_dict({f"train/{name}": value for name, value in found.items()}, batch_size=len(batch["image"]))
+
+    def rounds(self, positions: Sequence[int], count: int, device: torch.device) -> tuple[Tensor, list[Round]]:
+        """All that is drawn for a batch: uniform numbers (2, B, n) for the real labels' noise, and rounds of fakes.
+
+        Args:
+            positions: of the examples in the stream.
+            count: rounds.
+            device: where they are wanted; drawn on the CPU.
+        """
+        n = len(self.graph)
+        width = int(self.network.noise) + self.source.width + 2 * n  # type: ignore[arg-type]
+        u = ExampleDraws(self.seed, "adversarial", positions).uniform(2 * n + count * width)
+        own, *parts = u.split([2 * n, *[width] * count], 1)
+        return own.unflatten(1, (2, n)).transpose(0, 1), [self._round(part, device) for part in parts]
+
+    def _round(self, u: Tensor, device: torch.device) -> Round:
+        n = len(self.graph)
+        z, source, noise = u.split([int(self.network.noise), self.source.width, 2 * n], 1)  # type: ignore[arg-type]
+        believed = noisy(self.source.observed(source), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
+        return Round(*(x.float().to(device) for x in (2.0 * z - 1.0, believed, self.code(believed))))
+
+    def code(self, labels: Tensor) -> Tensor:
+        """The numbers that the generator is given for labels (B, n) in [0, 1]."""
+        return encoded(labels, self.label_noise)
+
+    def scaled(self, image: Tensor) -> Tensor:
+        """Whole numbers to [-1, 1]."""
+        return image.float() * (2.0 / (self.network.shape.levels - 1)) - 1.0  # type: ignore[union-attr,operator]
+
+    def configure_optimizers(self) -> Any:
+        """Build an optimiser for each player, and behind them those of controller and critic."""
+        of_images = [self.optimizer(parameters) for parameters in self.players()]
+        return of_images if self.stage is None else of_images + self.stage.optimizers()
+
+    def setup(self, stage: str) -> None:
+        """Find the labels of the graph among those of the data, and learn their law.
+
+        Raises:
+            ConfigError: the data lack one of them.
+        """
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.columns = columns_of(self.graph.names, getattr(datamodule, "attributes", None))
+        if stage == "fit":
+            true_law = getattr(datamodule, "true_law", None)
+            rows = training_labels(datamodule, self.columns)
+            self.source.learn(rows, true_law)
+            if self.stage is not None:
+                self.stage.learn_from(rows)
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Refuse trainers that cannot go together with updates by hand, before Lightning refuses some in other words.
+
+        Raises:
+            ConfigError: micro-batches, sharded weights, or clipping of gradients.
+        """
+        require_whole_networks(self, self.title)
+        if self.trainer.gradient_clip_val:
+            raise ConfigError(
+                f"{self.title} takes its steps by hand and does not clip gradients. Set trainer.gradient_clip_val=null."
+            )
+        return []
+
+    # evaluation
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """How the Labeler reads held-out real images."""
+        self._read(batch, "val")
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """How the Labeler reads held-out real images."""
+        self._read(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Draw images, the same on every process, and see how the Labeler reads them."""
+        self._look("val")
+
+    def on_test_epoch_end(self) -> None:
+        """As after a validation."""
+        self._look("test")
+
+    def _read(self, batch: dict[str, Any], split: str) -> None:
+        labels = batch["attributes"][:, self.columns].float()
+        logits = self.network.labeler(self.scaled(batch["image"]))  # type: ignore[operator]
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        self.labeler_loss.update(loss, len(labels))
+        self.labeler_accuracy.update(((logits > 0) == (labels > 0.5)).double().mean(), len(labels))
+        self.log(f"{split}/labeler_loss", self.labeler_loss, batch_size=len(labels))
+        self.log(f"{split}/labeler_accuracy", self.labeler_accuracy, batch_size=len(labels))
+
+    def _look(self, split: str) -> None:
+        generator = torch.Generator().manual_seed(0)
+        labels = self.draw_labels(_AGREEMENT, "observe", {}, generator)
+        agreed, made = [], []
+        for part in labels.split(self.sampling_batch):
+            images = self.images_of(part, generator)
+            with self._evaluating(), torch.no_grad():
+                read = self.network.labeler(images) > 0  # type: ignore[operator]
+            agreed.append(read.cpu() == (part > 0))
+            made.append(images[: self.count].cpu())
+        self.log(f"{split}/labeler_agreement", torch.cat(agreed).float().mean())
+        self.samples = []
+        if self.count:
+            levels = int(self.network.shape.levels)  # type: ignore[union-attr,arg-type]
+            self.samples = showing.pictures(torch.cat(made)[: self.count], self, self.shown_labels, levels)
+
+    def metric_versions(self) -> dict[str, int]:
+        """Protocol version of each metric this module logs, for the run record."""
+        names = ("labeler_loss", "labeler_accuracy", "labeler_agreement")
+        return {f"{split}/{name}": 1 for split in ("val", "test") for name in names}
+
+    # drawing
+
+    def draw_labels(self, count: int, kind: Kind, values: dict[str, int], generator: torch.Generator) -> Tensor:
+        """Labels as they are observed, under a condition or under an intervention.
+
+        Args:
+            count: of rows.
+            kind: observe, given or do.
+            values: labels that the condition asks for, or that are set; empty for observe.
+            generator: on the CPU.
+
+        Returns:
+            (count, n) uint8 in the order of `graph.names`, on the CPU.
+
+        Raises:
+            ConfigError: an unknown kind or label.
+            DataError: the condition has probability 0.
+            RunError: a controller does not draw the condition.
+        """
+
+        def draw() -> Tensor:
+            return torch.rand(count, self.source.width, generator=generator, dtype=torch.float64)
+
+        return self.labels_by(draw, kind, values)
+
+    def labels_by(self, draw: Callable[[], Tensor], kind: Kind, values: dict[str, int]) -> Tensor:
+        """As `draw_labels`, of uniform numbers (B, source.width) that `draw` gives, other ones each time."""
+        if kind not in ("observe", "given", "do"):
+            raise ConfigError(f"labels are drawn by {kind!r}. Expected 'observe', 'given' or 'do'.")
+        for name in values:
+            self.graph.index(name)
+        if kind == "observe" or not values:
+            return self.source.observed(draw())
+        return self.source.intervened(draw(), values) if kind == "do" else self.source.conditioned(draw, values)
+
+    def images_of(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Images of labels, with statistics of evaluation.
+
+        Args:
+            labels: (B, n) of 0 and 1, in the order of `graph.names`.
+            generator: on the CPU.
+
+        Returns:
+            (B, C, S, S) in [-1, 1], on the module's device.
+        """
+        width = int(self.network.noise) + 2 * labels.shape[1]  # type: ignore[arg-type]
+        u = torch.rand(len(labels), width, generator=generator, dtype=torch.float64)
+        return self.images_by(labels, u)
+
+    @torch.no_grad()
+    def images_by(self, labels: Tensor, u: Tensor) -> Tensor:
+        """Images of labels, of uniform numbers (B, noise + 2 n): z, then what the labels' noise takes.
+
+        Labels between 0 and 1 are taken as they are, without noise.
+        """
+        n, device = labels.shape[1], self.device
+        z, noise = u.split([u.shape[1] - 2 * n, 2 * n], 1)
+        if labels.is_floating_point():
+            believed = moved(labels, self.label_noise)
+        else:
+            believed = noisy(labels.cpu(), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
+        code = self.code(believed).float().to(device)
+        parts = zip(
+            (2.0 * z - 1.0).float().to(device).split(self.sampling_batch), code.split(self.sampling_batch), strict=True
+        )
+        with self._evaluating():
+            made = [self.network.generator(*part) for part in parts]  # type: ignore[operator]
+        return torch.cat(made).float().clamp(-1.0, 1.0)
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        training = self.network.training
+        self.network.eval()
+        try:
+            yield
+        finally:
+            self.network.train(training)
