@@ -33,6 +33,7 @@ EXPECTED = {
     "celeba": ("celeba.CelebA", (3, 64, 256, 0)),
     "image_folder": ("folder.ImageFolder", (3, 64, 256, 0)),
     "dead_leaves": ("dead_leaves.DeadLeaves", (1, 32, 256, 0)),
+    "shapes": ("shapes.Shapes", (3, 32, 256, 0)),
     "bark": ("patches.ImagePatches", (1, 32, 256, 0)),
     "celebahq256": ("folder.ImageFolder", (3, 256, 256, 0)),
     "lsun_bedroom": ("folder.ImageFolder", (3, 256, 256, 0)),
