@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
@@ -17,9 +16,12 @@ from reprise.config.errors import ConfigError
 from reprise.metrics.base import Mean
 from reprise.models.adversarial import showing
 from reprise.models.adversarial.announce import announce, require_whole_networks
-from reprise.models.adversarial.labels import LabelNoise, columns_of, encoded, moved, noisy
-from reprise.models.adversarial.source import Kind, LabelsFrom, LabelSource, training_labels
+from reprise.models.adversarial.generating import GeneratingModule
+from reprise.models.adversarial.labels import LabelNoise, columns_of, noisy
+from reprise.models.adversarial.networks import LabelledNetworks
+from reprise.models.adversarial.source import LabelsFrom, LabelSource, training_labels
 from reprise.models.adversarial.stage import ControllerStage
+from reprise.models.adversarial.tally import Tally
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
 
@@ -41,7 +43,7 @@ class Round(NamedTuple):
     code: Tensor
 
 
-class LabelledGAN(pl.LightningModule):
+class LabelledGAN(GeneratingModule):
     """A generator of images with labels of a causal graph, trained against other networks by hand.
 
     `trainer.max_steps` counts iterations, one batch of real images each, whatever the networks do in them; Lightning's
@@ -66,10 +68,11 @@ class LabelledGAN(pl.LightningModule):
     """
 
     title: ClassVar[str] = "this model"
+    logged: ClassVar[tuple[str, ...]] = ()  # what `train_images` gives
 
     def __init__(
         self,
-        networks: nn.Module,
+        networks: LabelledNetworks,
         graph: CausalGraph,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         seed: int,
@@ -80,18 +83,12 @@ class LabelledGAN(pl.LightningModule):
         shown_labels: list[str] | None,
         sampling_batch: int,
     ) -> None:
-        super().__init__()
+        super().__init__(networks, graph, label_noise, sampling_batch)
         self.automatic_optimization = False
-        for name, value, least in (("samples", samples, 0), ("sampling_batch", sampling_batch, 1)):
-            if value < least:
-                raise ConfigError(f"model.{name} is {value}. Expected {least} or more.")
-        if label_noise not in ("none", "as_released", "as_meant"):
-            raise ConfigError(f"model.label_noise is {label_noise!r}. Expected 'none', 'as_released' or 'as_meant'.")
-        self.network = networks
-        self.graph = graph
+        if samples < 0:
+            raise ConfigError(f"model.samples is {samples}. Expected 0 or more.")
         self.optimizer = optimizer
         self.seed = seed
-        self.label_noise: LabelNoise = label_noise
         self.stage: ControllerStage | None = None
         if labels_from == "controller":
             if controller is None:
@@ -103,9 +100,9 @@ class LabelledGAN(pl.LightningModule):
         self.shown_labels = with_parents if shown_labels is None else shown_labels
         for name in self.shown_labels:
             graph.index(name)
-        self.generation_batch = self.sampling_batch = sampling_batch
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         self.iteration: Tensor
+        self.tally = Tally([*self.logged, *(["critic_loss"] if self.stage is not None else [])])
         self.columns: list[int] = []
         self.labeler_loss, self.labeler_accuracy = Mean(), Mean()
         self.samples: list[Sample] = []  # of the last validation or test
@@ -141,7 +138,11 @@ class LabelledGAN(pl.LightningModule):
             real, labels = self.scaled(batch["image"]), batch["attributes"][:, self.columns].float()
             found = self.train_images(real, labels, batch, t - first)
         self.iteration += 1
-        self.log_dict({f"train/{name}": value for name, value in found.items()}, batch_size=len(batch["image"]))
+        self.tally.add(found)
+        if (t + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {f"train/{name}": value for name, value in self.tally.take().items()}
+            for logger in self.trainer.loggers:
+                logger.log_metrics(values, step=t + 1)
 
     def rounds(self, positions: Sequence[int], count: int, device: torch.device) -> tuple[Tensor, list[Round]]:
         """All that is drawn for a batch: uniform numbers (2, B, n) for the real labels' noise, and rounds of fakes.
@@ -152,24 +153,20 @@ class LabelledGAN(pl.LightningModule):
             device: where they are wanted; drawn on the CPU.
         """
         n = len(self.graph)
-        width = int(self.network.noise) + self.source.width + 2 * n  # type: ignore[arg-type]
+        width = self.noise + self.source.width + 2 * n
         u = ExampleDraws(self.seed, "adversarial", positions).uniform(2 * n + count * width)
         own, *parts = u.split([2 * n, *[width] * count], 1)
         return own.unflatten(1, (2, n)).transpose(0, 1), [self._round(part, device) for part in parts]
 
     def _round(self, u: Tensor, device: torch.device) -> Round:
         n = len(self.graph)
-        z, source, noise = u.split([int(self.network.noise), self.source.width, 2 * n], 1)  # type: ignore[arg-type]
+        z, source, noise = u.split([self.noise, self.source.width, 2 * n], 1)
         believed = noisy(self.source.observed(source), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
         return Round(*(x.float().to(device) for x in (2.0 * z - 1.0, believed, self.code(believed))))
 
-    def code(self, labels: Tensor) -> Tensor:
-        """The numbers that the generator is given for labels (B, n) in [0, 1]."""
-        return encoded(labels, self.label_noise)
-
     def scaled(self, image: Tensor) -> Tensor:
         """Whole numbers to [-1, 1]."""
-        return image.float() * (2.0 / (self.network.shape.levels - 1)) - 1.0  # type: ignore[union-attr,operator]
+        return image.float() * (2.0 / (self.shape.levels - 1)) - 1.0
 
     def configure_optimizers(self) -> Any:
         """Build an optimiser for each player, and behind them those of controller and critic."""
@@ -224,7 +221,7 @@ class LabelledGAN(pl.LightningModule):
 
     def _read(self, batch: dict[str, Any], split: str) -> None:
         labels = batch["attributes"][:, self.columns].float()
-        logits = self.network.labeler(self.scaled(batch["image"]))  # type: ignore[operator]
+        logits = self.network.labeler(self.scaled(batch["image"]))
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
         self.labeler_loss.update(loss, len(labels))
         self.labeler_accuracy.update(((logits > 0) == (labels > 0.5)).double().mean(), len(labels))
@@ -238,94 +235,16 @@ class LabelledGAN(pl.LightningModule):
         for part in labels.split(self.sampling_batch):
             images = self.images_of(part, generator)
             with self._evaluating(), torch.no_grad():
-                read = self.network.labeler(images) > 0  # type: ignore[operator]
+                read = self.network.labeler(images) > 0
             agreed.append(read.cpu() == (part > 0))
             made.append(images[: self.count].cpu())
         self.log(f"{split}/labeler_agreement", torch.cat(agreed).float().mean())
         self.samples = []
         if self.count:
-            levels = int(self.network.shape.levels)  # type: ignore[union-attr,arg-type]
-            self.samples = showing.pictures(torch.cat(made)[: self.count], self, self.shown_labels, levels)
+            drawn = torch.cat(made)[: self.count]
+            self.samples = showing.pictures(drawn, self, self.shown_labels, self.shape.levels)
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
         names = ("labeler_loss", "labeler_accuracy", "labeler_agreement")
         return {f"{split}/{name}": 1 for split in ("val", "test") for name in names}
-
-    # drawing
-
-    def draw_labels(self, count: int, kind: Kind, values: dict[str, int], generator: torch.Generator) -> Tensor:
-        """Labels as they are observed, under a condition or under an intervention.
-
-        Args:
-            count: of rows.
-            kind: observe, given or do.
-            values: labels that the condition asks for, or that are set; empty for observe.
-            generator: on the CPU.
-
-        Returns:
-            (count, n) uint8 in the order of `graph.names`, on the CPU.
-
-        Raises:
-            ConfigError: an unknown kind or label.
-            DataError: the condition has probability 0.
-            RunError: a controller does not draw the condition.
-        """
-
-        def draw() -> Tensor:
-            return torch.rand(count, self.source.width, generator=generator, dtype=torch.float64)
-
-        return self.labels_by(draw, kind, values)
-
-    def labels_by(self, draw: Callable[[], Tensor], kind: Kind, values: dict[str, int]) -> Tensor:
-        """As `draw_labels`, of uniform numbers (B, source.width) that `draw` gives, other ones each time."""
-        if kind not in ("observe", "given", "do"):
-            raise ConfigError(f"labels are drawn by {kind!r}. Expected 'observe', 'given' or 'do'.")
-        for name in values:
-            self.graph.index(name)
-        if kind == "observe" or not values:
-            return self.source.observed(draw())
-        return self.source.intervened(draw(), values) if kind == "do" else self.source.conditioned(draw, values)
-
-    def images_of(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Images of labels, with statistics of evaluation.
-
-        Args:
-            labels: (B, n) of 0 and 1, in the order of `graph.names`.
-            generator: on the CPU.
-
-        Returns:
-            (B, C, S, S) in [-1, 1], on the module's device.
-        """
-        width = int(self.network.noise) + 2 * labels.shape[1]  # type: ignore[arg-type]
-        u = torch.rand(len(labels), width, generator=generator, dtype=torch.float64)
-        return self.images_by(labels, u)
-
-    @torch.no_grad()
-    def images_by(self, labels: Tensor, u: Tensor) -> Tensor:
-        """Images of labels, of uniform numbers (B, noise + 2 n): z, then what the labels' noise takes.
-
-        Labels between 0 and 1 are taken as they are, without noise.
-        """
-        n, device = labels.shape[1], self.device
-        z, noise = u.split([u.shape[1] - 2 * n, 2 * n], 1)
-        if labels.is_floating_point():
-            believed = moved(labels, self.label_noise)
-        else:
-            believed = noisy(labels.cpu(), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
-        code = self.code(believed).float().to(device)
-        parts = zip(
-            (2.0 * z - 1.0).float().to(device).split(self.sampling_batch), code.split(self.sampling_batch), strict=True
-        )
-        with self._evaluating():
-            made = [self.network.generator(*part) for part in parts]  # type: ignore[operator]
-        return torch.cat(made).float().clamp(-1.0, 1.0)
-
-    @contextlib.contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        training = self.network.training
-        self.network.eval()
-        try:
-            yield
-        finally:
-            self.network.train(training)

@@ -57,6 +57,7 @@ class CausalBEGAN(LabelledGAN):
     """
 
     title = "CausalBEGAN"
+    logged = (*Errors._fields, "b_1", "b_2", "b_3", "c_1", "c_2", "c_3", "convergence")
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.nn.images import ImageShape
 
 _COARSEST = 8  # side of the maps next to the linear layers
@@ -122,7 +123,7 @@ class AutoEncoder(nn.Module):
         return self.decoder(self.encoder(image))  # type: ignore[no-any-return]
 
 
-class Networks(nn.Module):
+class Networks(LabelledNetworks):
     """The three networks of CausalBEGAN.
 
     Args:

@@ -59,6 +59,7 @@ class CausalGAN(LabelledGAN):
     """
 
     title = "CausalGAN"
+    logged = ("discriminator_loss", "labeler_loss", "anti_labeler_loss", "generator_loss", "anti_labeler_weight")
 
     def __init__(
         self,

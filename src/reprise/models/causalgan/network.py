@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from reprise.models.adversarial.batch_norm import BatchNorm, Statistics
 from reprise.models.adversarial.minibatch import MinibatchFeatures
+from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.nn.images import ImageShape
 
 _COARSEST = 4  # side of the maps next to the linear layers
@@ -154,7 +155,7 @@ class Discriminator(nn.Module):
         return out[:, 0]  # type: ignore[no-any-return]
 
 
-class Networks(nn.Module):
+class Networks(LabelledNetworks):
     """The four networks of CausalGAN.
 
     Args:
