@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import ROOT
-from tests.data.image_files import write_mnist
 
 from reprise.metrics.images.digits import WEIGHTS, DigitNetwork
+from tests.conftest import ROOT
+from tests.data.image_files import write_mnist
 
 
 @pytest.fixture
