@@ -102,7 +102,7 @@ def test_a_missing_list_or_folder_is_named(tmp_path: Path) -> None:
         ({"attributes": ["Male", "Male"]}, "names 'Male' twice"),
         ({"attributes": []}, r"data.attributes is \[\]"),
         ({"attributes": "Male"}, "data.attributes is 'Male'"),
-        ({"batch_size": 16}, "the whole problem"),
+        ({"batch_size": 0}, "Expected 1 or more"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

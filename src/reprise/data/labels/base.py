@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset, Subset
 
 from reprise.causal.law import LabelLaw
 from reprise.config.errors import ConfigError, suggest
 from reprise.data.full_batch import FullBatchData
+from reprise.samples.rows import Rows
 
 
 class LabelData(FullBatchData):
@@ -23,14 +27,14 @@ class LabelData(FullBatchData):
 
     Args:
         seed: the run's.
-        batch_size: 1, all labels; how many rows make a batch is the model's.
+        batch_size: rows of an iteration, which the model draws; all labels are served whatever it is, to each process.
         limit_val, limit_test: not used; budgets of all models name them.
 
     Attributes:
         label_names: names of the K columns; known before the data are read.
 
     Raises:
-        ConfigError: another batch size.
+        ConfigError: the batch size is below 1.
     """
 
     label_names: list[str]
@@ -38,7 +42,10 @@ class LabelData(FullBatchData):
     def __init__(
         self, seed: int, batch_size: int = 1, limit_val: int | None = None, limit_test: int | None = None
     ) -> None:
-        super().__init__(seed, batch_size)
+        super().__init__(seed)
+        if batch_size < 1:
+            raise ConfigError(f"data.batch_size is {batch_size}. Expected 1 or more.")
+        self.batch_size = batch_size
         self._problem: dict[str, Any] | None = None
 
     @abstractmethod
@@ -69,6 +76,27 @@ class LabelData(FullBatchData):
         self.setup("fit")
         assert self._problem is not None
         return self._problem
+
+    def eval_set(self, split: str) -> Dataset[dict[str, Any]]:
+        """All labels, once for each process."""
+        return Subset(super().eval_set(split), [0] * self._world()[1])
+
+    def epoch_size(self) -> int:
+        """Rows."""
+        return len(self.problem()["labels"])
+
+    def held_out(self) -> int:
+        """Rows; a sampler is held against those that it was trained on."""
+        return self.epoch_size()
+
+    def sample_path(self, name: str, folder: Path) -> Path:
+        """NAME.csv."""
+        return folder / f"{name}.csv"
+
+    def write_sample(self, name: str, sample: Rows, folder: Path) -> Path:
+        """Write drawn labels as a table with their names above."""
+        replace(sample, name=name).write(folder)
+        return self.sample_path(name, folder)
 
     def law(self, names: Sequence[str] | None = None) -> LabelLaw:
         """Frequencies of all combinations of labels.

@@ -18,6 +18,7 @@ from reprise.config.errors import ConfigError, suggest
 from reprise.models.adversarial.announce import announce, require_whole_networks
 from reprise.models.causal_controller import showing
 from reprise.models.causal_controller.critic import Critic
+from reprise.models.causal_controller.distances import Distances, distances_of
 from reprise.models.causal_controller.draws import RealRows
 from reprise.models.causal_controller.duel import Duel
 from reprise.models.causal_controller.measures import Counted, answers, count_draws, lost_labels
@@ -25,11 +26,10 @@ from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.sampling import condition, intervene, observe
 from reprise.nn.randomness import example_rng
 from reprise.samples.base import Sample
+from reprise.samples.rows import Rows
 
 log = logging.getLogger(__name__)
 _VERSION = 1
-_PROTOCOLS = ("tvd", "tvd_all")  # unseen combinations left out, as released; all counted
-_NOT_MEASURED = -1.0
 _REMEDIES = (
     "model.rare_share=0.25 (rare rows come more often and count less), model.pack=2 or a larger model.batch_size"
 )
@@ -64,7 +64,8 @@ class CausalController(pl.LightningModule):
         samples_query: draws for each intervention that is asked about.
         measured_steps: generator steps after which the distance is measured.
         stop_tvd: end training when a measured distance (tvd) is below it; None: never.
-        stop_from: the first step at which that may happen.
+        stop_from: the first step at which that may happen, and at which a label is called lost in training; before, the
+            rare ones come late.
 
     Raises:
         ConfigError: a number is out of range.
@@ -95,8 +96,6 @@ class CausalController(pl.LightningModule):
         for name, value in (("samples_tvd", samples_tvd), ("samples_query", samples_query), ("replicas", replicas)):
             if value < 1:
                 raise ConfigError(f"model.{name} is {value}. Expected 1 or more.")
-        if list(measured_steps) != sorted(set(measured_steps)) or any(s < 0 for s in measured_steps):
-            raise ConfigError(f"model.measured_steps is {list(measured_steps)}. Expected ascending steps from 0.")
         self.graph = graph
         self.seeds = [seed + r for r in range(replicas)]
         self.controller = network(graph=graph, replicas=replicas)
@@ -107,13 +106,10 @@ class CausalController(pl.LightningModule):
         self.controller_optimizer, self.critic_optimizer = controller_optimizer, critic_optimizer
         self.rare_share = rare_share
         self.samples_tvd, self.samples_query = samples_tvd, samples_query
-        self.measured_steps = [int(s) for s in measured_steps]
         self.stop_tvd, self.stop_from = stop_tvd, stop_from
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
-        curve = torch.full((len(_PROTOCOLS), replicas, len(self.measured_steps)), _NOT_MEASURED, dtype=torch.float64)
-        self.register_buffer("curve", curve)
         self.steps: Tensor
-        self.curve: Tensor
+        self.distances = Distances(measured_steps, replicas)
         self.samples: list[Sample] = []  # of the last test
         self._rows: tuple[Tensor, RealRows, LabelLaw] | None = None
         self._warned: set[str] = set()
@@ -173,41 +169,30 @@ class CausalController(pl.LightningModule):
         return self._optimizers()[1].optimizer  # type: ignore[no-any-return]
 
     def _stops(self) -> bool:
-        if self.stop_tvd is None:
-            return False
-        late = torch.tensor([s >= self.stop_from for s in self.measured_steps], device=self.curve.device)
-        reached = (self.curve[0] != _NOT_MEASURED) & (self.curve[0] < self.stop_tvd) & late
-        return bool(reached.any(1).all())
+        return self.stop_tvd is not None and self.distances.was_below(self.stop_tvd, self.stop_from)
 
     # measuring
 
     def _measure_if_due(self, law: LabelLaw) -> None:
-        """Measure the weights as they are, once, if their step is one of `measured_steps`."""
+        """Measure the weights as they are, once, if their step is one of those to measure."""
         step = int(self.steps)
-        if step not in self.measured_steps:
-            return
-        place = self.measured_steps.index(step)
-        if float(self.curve[0, 0, place]) != _NOT_MEASURED:
+        if not self.distances.is_due(step):
             return
         counted = count_draws(self.controller, self.samples_tvd, self.seeds)
-        self._note(place, counted, law)
-        values = {f"train/{name}": float(self.curve[p, 0, place]) for p, name in enumerate(_PROTOCOLS)}
+        self.distances.note(step, counted, law)
         drawn = counted[0].law(law.names)
+        values = {f"train/{name}": value for name, value in distances_of(counted[0], law).items()}
         values |= {f"train/marginal/{name.lower()}": drawn.marginal(name) for name in law.names}
         values["train/discrete_percent"] = 100.0 * counted[0].near
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=step)
-        self._warn_of_lost(drawn, law)
-
-    def _note(self, place: int, counted: Sequence[Counted], law: LabelLaw) -> None:
-        for p, name in enumerate(_PROTOCOLS):
-            for r, of_replica in enumerate(counted):
-                self.curve[p, r, place] = of_replica.tvd(law, as_released=name == "tvd")
+        if step >= self.stop_from:
+            self._warn_of_lost(drawn, law)
 
     def _warn_of_lost(self, drawn: LabelLaw, data: LabelLaw) -> None:
         """Say so once for each label that the controller has lost."""
         for name in lost_labels(drawn, data):
-            if name not in self._warned and self.trainer.is_global_zero and int(self.steps) > 0:
+            if name not in self._warned and self.trainer.is_global_zero:
                 log.warning(
                     "after step %d the controller draws %s=1 in %.5f of the rows, the data have %.5f: it is lost or "
                     "about to be, which the distance hardly shows. Remedies: %s.",
@@ -227,8 +212,7 @@ class CausalController(pl.LightningModule):
         _, law = self._data(batch)
         fit = law.fit(self.graph)
         counted = count_draws(self.controller, self.samples_tvd, self.seeds)
-        if int(self.steps) in self.measured_steps:
-            self._note(self.measured_steps.index(int(self.steps)), counted, law)
+        self.distances.note(int(self.steps), counted, law)
         queries = query_table(law.names)
         conditions = {tuple(q.values.items()): q.values for q in queries if q.kind == "do"}
         found = {
@@ -250,11 +234,9 @@ class CausalController(pl.LightningModule):
 
     def _values(self, r: int, counted: Counted, drawn: LabelLaw, law: LabelLaw) -> dict[str, float]:
         """Metrics of replica r, by name after `test/`."""
-        values = {name: counted.tvd(law, as_released=name == "tvd") for name in _PROTOCOLS}
-        for p, name in enumerate(_PROTOCOLS):
-            for step, value in zip(self.measured_steps, self.curve[p, r].tolist(), strict=True):
-                if value != _NOT_MEASURED:
-                    values[f"{name}/step_{step}"] = value
+        values = distances_of(counted, law)
+        for name, of_steps in self.distances.of(r).items():
+            values |= {f"{name}/step_{step}": value for step, value in of_steps.items()}
         values["discrete_percent"] = 100.0 * counted.near
         values["lost_labels"] = float(len(lost_labels(drawn, law)))
         return values | {f"marginal/{name.lower()}": drawn.marginal(name) for name in law.names}
@@ -264,11 +246,10 @@ class CausalController(pl.LightningModule):
         found: list[Sample] = [showing.marginal_bars(law, joint, drawn)]
         if said:
             found.append(showing.query_bars(query_table(law.names), law, fit, said))
-        done = [i for i, value in enumerate(self.curve[0, 0].tolist()) if value != _NOT_MEASURED]
-        if done:
-            steps = [self.measured_steps[i] for i in done]
-            of_both = [[float(self.curve[p, 0, i]) for i in done] for p in range(len(_PROTOCOLS))]
-            found.append(showing.distance_curve(steps, *of_both, floor=law.tvd(joint)))
+        released, counted = self.distances.of(0).values()
+        if released:
+            values = list(released.values()), list(counted.values())
+            found.append(showing.distance_curve(list(released), *values, floor=law.tvd(joint)))
         return found
 
     def _log(self, values: dict[str, float]) -> None:
@@ -300,6 +281,45 @@ class CausalController(pl.LightningModule):
         if given:
             return condition(controller, count, given, generator, do)
         return intervene(controller, count, do, generator) if do else observe(controller, count, generator)
+
+    def inputs_for(self) -> str:
+        """Nothing is conditioned on but what `given` and `do` say."""
+        return "none"
+
+    def generate(
+        self,
+        conditions: Sequence[None],
+        *,
+        seed: int = 0,
+        rows: int = 1000,
+        given: dict[str, int] | None = None,
+        do: dict[str, int] | None = None,
+        keys: Sequence[int] = (),
+        on_step: Callable[[int], None] = lambda n: None,
+    ) -> list[Rows]:
+        """Draw tables of labels.
+
+        Args:
+            conditions: None for each table.
+            seed: of the noise.
+            rows: of each table.
+            given: condition, e.g. {Mustache: 1}; rows that do not meet it are drawn again.
+            do: intervention, e.g. {Mustache: 1}; the causes of these labels do not feel it.
+            keys: one a table, on which its noise depends.
+            on_step: not called.
+
+        Raises:
+            ConfigError: an unknown label, a value that is neither 0 nor 1, or no rows.
+            RunError: too few draws meet the condition.
+        """
+        if rows < 1:
+            raise ConfigError(f"rows={rows}. Expected 1 or more.")
+        found = []
+        for i in range(len(conditions)):
+            start = int(example_rng(seed, "labels", keys[i] if keys else i).integers(2**63))
+            labels = self.draw_labels(rows, torch.Generator().manual_seed(start), given, do)
+            found.append(Rows(name=f"labels-{i:03d}", caption="", columns=self.graph.names, values=labels.cpu()))
+        return found
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One optimiser a network: the controller's, the critic's."""

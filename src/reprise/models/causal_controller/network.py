@@ -60,13 +60,17 @@ class NodeNetworks(nn.Module):
         for name in self.graph.order:
             place = self.graph.index(name)
             h = torch.cat([noise[:, place], *(values[p][:, None] for p in self.graph.parents(name))], 1)
-            *hidden, last = self.nodes[place]  # type: ignore[misc]
+            *hidden, last = self.layers_of(place)
             for layer in hidden:
                 h = F.leaky_relu(layer(h), self.slope)
             values[name] = torch.sigmoid(last(h))[:, 0]
             if name in do:
                 values[name] = torch.as_tensor(do[name], dtype=h.dtype, device=h.device).expand(len(h))
         return torch.stack([values[name] for name in self.graph.names], 1)
+
+    def layers_of(self, place: int) -> list[nn.Linear]:
+        """Layers of a node, by its place in `graph.names`."""
+        return list(self.nodes[place])  # type: ignore[call-overload, no-any-return]
 
 
 class Controller(nn.Module):
@@ -106,6 +110,10 @@ class Controller(nn.Module):
         self._index("back", [order.index(name) for name in graph.names])
         self._index("edge_child", [child for child, _ in self._edges])
         self._index("edge_parent", [parent for _, parent in self._edges])
+        self.places: Tensor
+        self.back: Tensor
+        self.edge_child: Tensor
+        self.edge_parent: Tensor
         n, r = len(order), replicas
         self.noise_weight = nn.Parameter(torch.zeros(n, r, noise_dims, width))
         self.parent_weight = nn.Parameter(torch.zeros(len(self._edges), r, width))
@@ -134,7 +142,7 @@ class Controller(nn.Module):
         d = self.noise_dims
         for r, networks in enumerate(replicas):
             for i, place in enumerate(self.places.tolist()):
-                first, *hidden, last = networks.nodes[place]  # type: ignore[misc]
+                first, *hidden, last = networks.layers_of(place)
                 self.noise_weight[i, r] = first.weight[:, :d].T
                 for e, (child, parent) in enumerate(self._edges):
                     if child == i:
