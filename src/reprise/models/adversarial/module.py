@@ -12,11 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from reprise.causal.graph import CausalGraph
+from reprise.causal.queries import query_table
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import Mean
+from reprise.metrics.labels.distance import intra_label_distance
+from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial import showing
 from reprise.models.adversarial.announce import announce, require_whole_networks
+from reprise.models.adversarial.examine import examine
 from reprise.models.adversarial.generating import GeneratingModule
+from reprise.models.adversarial.judging import judge_of
 from reprise.models.adversarial.labels import LabelNoise, columns_of, noisy
 from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.models.adversarial.source import LabelsFrom, LabelSource, training_labels
@@ -62,6 +67,8 @@ class LabelledGAN(GeneratingModule):
         samples: images of a grid after each validation; 0 for none.
         shown_labels: labels of which images under do() and under the condition are shown; None for those with parents.
         sampling_batch: images drawn at once.
+        judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
+        examined: images that it looks at, of each condition and each intervention.
 
     Raises:
         ConfigError: a number or a name is none of those expected.
@@ -82,11 +89,14 @@ class LabelledGAN(GeneratingModule):
         samples: int,
         shown_labels: list[str] | None,
         sampling_batch: int,
+        judge: JudgeSettings | None,
+        examined: int,
     ) -> None:
         super().__init__(networks, graph, label_noise, sampling_batch)
         self.automatic_optimization = False
-        if samples < 0:
-            raise ConfigError(f"model.samples is {samples}. Expected 0 or more.")
+        for key, value, least in (("samples", samples, 0), ("examined", examined, 1)):
+            if value < least:
+                raise ConfigError(f"model.{key} is {value}. Expected {least} or more.")
         self.optimizer = optimizer
         self.seed = seed
         self.stage: ControllerStage | None = None
@@ -95,7 +105,8 @@ class LabelledGAN(GeneratingModule):
                 raise ConfigError("model.labels_from=controller needs model.controller, the settings of one.")
             self.stage = controller(graph=graph, seed=seed)
         self.source = LabelSource(graph, labels_from, None if self.stage is None else self.stage.network)
-        self.count = samples
+        self.count, self.judge, self.examined = samples, judge, examined
+        self._found: set[str] = set()  # names of what a judge found
         with_parents = [name for name in graph.names if graph.parents(name)]
         self.shown_labels = with_parents if shown_labels is None else shown_labels
         for name in self.shown_labels:
@@ -216,8 +227,19 @@ class LabelledGAN(GeneratingModule):
         self._look("val")
 
     def on_test_epoch_end(self) -> None:
-        """As after a validation."""
+        """As after a validation; and let a judge look at images, where there is to be one."""
         self._look("test")
+        if self.judge is None:
+            return
+        names = self.graph.names
+        judge = judge_of(self.trainer.datamodule, self.columns, names, self.judge)  # type: ignore[attr-defined]
+        found = examine(self, judge, names, query_table(names), 0, self.examined)
+        for line in found.notes if self.trainer.is_global_zero else ():
+            log.info("judge: %s", line)
+        for name, value in found.metrics.items():
+            self._found.add(f"test/{name}")
+            self.log(f"test/{name}", value)
+        self.samples = [s for s in self.samples if s.name not in {one.name for one in found.samples}] + found.samples
 
     def _read(self, batch: dict[str, Any], split: str) -> None:
         labels = batch["attributes"][:, self.columns].float()
@@ -237,8 +259,9 @@ class LabelledGAN(GeneratingModule):
             with self._evaluating(), torch.no_grad():
                 read = self.network.labeler(images) > 0
             agreed.append(read.cpu() == (part > 0))
-            made.append(images[: self.count].cpu())
+            made.append(images.cpu())
         self.log(f"{split}/labeler_agreement", torch.cat(agreed).float().mean())
+        self.log(f"{split}/intra_label_distance", intra_label_distance(torch.cat(made), labels, self.graph.names))
         self.samples = []
         if self.count:
             drawn = torch.cat(made)[: self.count]
@@ -246,5 +269,6 @@ class LabelledGAN(GeneratingModule):
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
-        names = ("labeler_loss", "labeler_accuracy", "labeler_agreement")
-        return {f"{split}/{name}": 1 for split in ("val", "test") for name in names}
+        names = ("labeler_loss", "labeler_accuracy", "labeler_agreement", "intra_label_distance")
+        versions = {f"{split}/{name}": 1 for split in ("val", "test") for name in names}
+        return versions | dict.fromkeys(sorted(self._found), 1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
+from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
 from reprise.models.adversarial.labels import LabelNoise
 from reprise.models.adversarial.module import LabelledGAN
@@ -51,6 +52,8 @@ class CausalBEGAN(LabelledGAN):
         samples: images of a grid after each validation; 0 for none.
         shown_labels: labels of which images under do() and under the condition are shown; None for those with parents.
         sampling_batch: images drawn at once; it does not change them.
+        judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
+        examined: images that it looks at, of each condition and each intervention.
 
     Raises:
         ConfigError: a number is out of range.
@@ -75,6 +78,8 @@ class CausalBEGAN(LabelledGAN):
         samples: int = 64,
         shown_labels: list[str] | None = None,
         sampling_batch: int = 64,
+        judge: JudgeSettings | None = None,
+        examined: int = 1000,
     ) -> None:
         for name, values in (("gamma", gamma), ("lambdas", lambdas)):
             if len(values) != 3 or min(values) < 0:
@@ -85,7 +90,18 @@ class CausalBEGAN(LabelledGAN):
             raise ConfigError(f"model.network: {error}") from None
         noise: LabelNoise = "none"
         super().__init__(
-            networks, graph, optimizer, seed, labels_from, controller, noise, samples, shown_labels, sampling_batch
+            networks,
+            graph,
+            optimizer,
+            seed,
+            labels_from,
+            controller,
+            noise,
+            samples,
+            shown_labels,
+            sampling_batch,
+            judge,
+            examined,
         )
         self.network: Networks = networks
         self.lr_schedule = lr_schedule

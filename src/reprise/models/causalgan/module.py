@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
+from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
 from reprise.models.adversarial.labels import LabelNoise, noisy
 from reprise.models.adversarial.module import LabelledGAN, Round
@@ -53,6 +54,8 @@ class CausalGAN(LabelledGAN):
         samples: images of a grid after each validation; 0 for none.
         shown_labels: labels of which images under do() and under the condition are shown; None for those with parents.
         sampling_batch: images drawn at once; with running statistics it does not change them.
+        judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
+        examined: images that it looks at, of each condition and each intervention.
 
     Raises:
         ConfigError: a number is out of range, or choices do not go together.
@@ -79,6 +82,8 @@ class CausalGAN(LabelledGAN):
         samples: int = 64,
         shown_labels: list[str] | None = None,
         sampling_batch: int = 64,
+        judge: JudgeSettings | None = None,
+        examined: int = 1000,
     ) -> None:
         for name, value in (("generator_steps", generator_steps), ("critic_every", critic_every)):
             if value < 1:
@@ -105,6 +110,8 @@ class CausalGAN(LabelledGAN):
             samples,
             shown_labels,
             sampling_batch,
+            judge,
+            examined,
         )
         self.network: Networks = networks
         self.form: Form = form
