@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError, DataError
+from reprise.metrics.labels.judge import JudgeSettings
+from reprise.models.adversarial import judging
 from reprise.models.adversarial.labels import noisy
 from reprise.models.causalgan.objective import discriminator_loss, generator_loss
 from tests.models.adversarial.tiny import Watch, began, fit, gan, shapes, stage
@@ -154,6 +156,19 @@ def test_what_is_shown_and_logged(trained: tuple[Any, Watch]) -> None:
     assert module.samples[1].row_titles == ["do(Large = 1)", "given Large = 1", "do(Ringed = 1)", "given Ringed = 1"]
     logged = {name for name in module.trainer.callback_metrics if name.startswith("val/")}
     assert logged == {name for name in module.metric_versions() if name.startswith("val/")}
+
+
+def test_a_judge_looks_at_the_images_of_an_evaluation(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "_DRAWN", 60)
+    module = gan(judge=JudgeSettings(steps=2, least=5), examined=6, sampling_batch=64)
+    data = shapes(cache)
+    fit(module, data, 1)
+    module.trainer.test(module, datamodule=data, verbose=False)
+    found = {name for name in module.trainer.callback_metrics if name.startswith("test/")}
+    assert {"test/images_p_round/do_ringed", "test/agreement/given_ringed", "test/judge/accuracy/round"} <= found
+    assert found == {name for name in module.metric_versions() if name.startswith("test/")}
+    assert [sample.name for sample in module.samples] == ["samples", "do_and_given", "label_sweep"]
+    assert list((cache / "judges").glob("judge-*.pt"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from reprise.metrics.labels.judge import Judge, JudgeSettings, train_judge
 
-_DRAWN = 4000  # images where the data can be drawn with any labels
+_DRAWN = 12000  # images where the data can be drawn with any labels
 
 
 def judge_of(datamodule: Any, columns: Sequence[int], names: Sequence[str], settings: JudgeSettings) -> Judge:
