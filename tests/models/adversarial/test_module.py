@@ -56,14 +56,15 @@ def test_the_controller_comes_first(cache: Path) -> None:
     assert bool((labels[:, 2] == 1).all())
 
 
-def test_began_steps_everything_in_every_iteration(cache: Path) -> None:
+def test_began_steps_everything_in_every_iteration(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = began(lambdas=[0.5, 0.5, 0.5], lr_schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.5))
+    found: dict[str, float] = {}
+    monkeypatch.setattr(module, "on_train_end", lambda: found.update(module.tally.take()))
     watch = fit(module, shapes(cache), 3)
     assert watch.changed == [{"generator", "discriminator", "labeler"}] * 3
     assert len(watch.losses) == 3
     assert [group["lr"] for o in module.trainer.optimizers for group in o.param_groups] == [5e-4, 5e-4]
     assert float(module.c[0]) > 0
-    found = module.tally.take()
     assert found["b_1"] == pytest.approx(0.5 * found["image_real"] - found["image_fake"], abs=1e-5)
 
 

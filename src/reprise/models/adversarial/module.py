@@ -140,6 +140,8 @@ class LabelledGAN(GeneratingModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One iteration."""
         t, first = int(self.iteration), 0 if self.stage is None else self.stage.iterations
+        if t % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._log_means()  # of the iterations before, now that they are counted
         if self.stage is not None and t < first:
             optimizers: Any = self.optimizers()
             controller, critic = optimizers[-2:]
@@ -150,10 +152,15 @@ class LabelledGAN(GeneratingModule):
             found = self.train_images(real, labels, batch, t - first)
         self.iteration += 1
         self.tally.add(found)
-        if (t + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            values = {f"train/{name}": value for name, value in self.tally.take().items()}
-            for logger in self.trainer.loggers:
-                logger.log_metrics(values, step=t + 1)
+
+    def on_train_end(self) -> None:
+        """Log what the last iterations leave."""
+        self._log_means()
+
+    def _log_means(self) -> None:
+        values = {f"train/{name}": value for name, value in self.tally.take().items()}
+        for logger in self.trainer.loggers if values else ():
+            logger.log_metrics(values, step=int(self.iteration))
 
     def rounds(self, positions: Sequence[int], count: int, device: torch.device) -> tuple[Tensor, list[Round]]:
         """All that is drawn for a batch: uniform numbers (2, B, n) for the real labels' noise, and rounds of fakes.
