@@ -1,0 +1,43 @@
+"""The images that a judge of labels learns from: none that the model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from reprise.metrics.labels.judge import Judge, JudgeSettings, train_judge
+
+_DRAWN = 12000  # images where the data can be drawn with any labels
+
+
+def judge_of(datamodule: Any, columns: Sequence[int], names: Sequence[str], settings: JudgeSettings) -> Judge:
+    """Train a judge, or read the one that was trained on the same images before.
+
+    It learns from the test images. Where the data module draws pictures of any labels, it learns from such, every
+    combination equally often: labels that always come together in the data could not be told apart otherwise.
+
+    Args:
+        datamodule: of images, after its `setup`.
+        columns: of its labels that are judged, in order.
+        names: of these labels.
+        settings: how the judge is trained.
+    """
+    images, labels = _drawn(datamodule, settings.seed) if hasattr(datamodule, "draw") else _held_out(datamodule)
+    folder = Path(datamodule.cache) / "judges"
+    return train_judge(images, labels[:, list(columns)], names, settings, datamodule.shape.levels, folder)
+
+
+def _drawn(datamodule: Any, seed: int) -> tuple[Tensor, Tensor]:
+    labels = np.random.default_rng([seed, _DRAWN]).integers(0, 2, (_DRAWN, len(datamodule.attributes)), np.uint8)
+    return torch.from_numpy(datamodule.draw(labels, seed)), torch.from_numpy(labels)
+
+
+def _held_out(datamodule: Any) -> tuple[Tensor, Tensor]:
+    held_out = datamodule.reference_set("test")
+    items = [held_out[i] for i in range(len(held_out))]
+    return torch.stack([item["image"] for item in items]), torch.stack([item["attributes"] for item in items])

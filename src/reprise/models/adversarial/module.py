@@ -1,0 +1,281 @@
+"""What CausalGAN and CausalBEGAN share as Lightning modules: labels, two stages, validation, drawing images."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from reprise.causal.graph import CausalGraph
+from reprise.causal.queries import query_table
+from reprise.config.errors import ConfigError
+from reprise.metrics.base import Mean
+from reprise.metrics.labels.distance import intra_label_distance
+from reprise.metrics.labels.judge import JudgeSettings
+from reprise.models.adversarial import showing
+from reprise.models.adversarial.announce import announce, require_whole_networks
+from reprise.models.adversarial.examine import examine
+from reprise.models.adversarial.generating import GeneratingModule
+from reprise.models.adversarial.judging import judge_of
+from reprise.models.adversarial.labels import LabelNoise, columns_of, noisy
+from reprise.models.adversarial.networks import LabelledNetworks
+from reprise.models.adversarial.source import LabelsFrom, LabelSource, training_labels
+from reprise.models.adversarial.stage import ControllerStage
+from reprise.models.adversarial.tally import Tally
+from reprise.nn.randomness import ExampleDraws
+from reprise.samples.base import Sample
+
+log = logging.getLogger(__name__)
+_AGREEMENT = 256  # images drawn for the Labeler to read, at validations and in evaluations
+
+
+class Round(NamedTuple):
+    """What a generator is given for a batch.
+
+    Attributes:
+        z: (B, noise) in [-1, 1].
+        believed: (B, n) labels as the labelers are to read them, in [0, 1].
+        code: (B, n) the numbers for the generator.
+    """
+
+    z: Tensor
+    believed: Tensor
+    code: Tensor
+
+
+class LabelledGAN(GeneratingModule):
+    """A generator of images with labels of a causal graph, trained against other networks by hand.
+
+    `trainer.max_steps` counts iterations, one batch of real images each, whatever the networks do in them; Lightning's
+    own `global_step` counts the steps of all optimisers together. What is drawn for an example depends on the seed and
+    its position in the stream alone, so that two processes draw what one does.
+
+    Args:
+        networks: with `generator(z, code)`, `labeler(images)`, `shape` and `noise`.
+        graph: over the labels; the data have to have these by name.
+        optimizer: optimiser class with its settings, waiting for parameters; each network has one of its own.
+        seed: decides all draws.
+        labels_from: where the generator's labels come from: controller, law or data; see LabelSource.
+        controller: the first stage, waiting for graph and seed; only where labels come from a controller. Its
+            iterations come first, and are counted with the others.
+        label_noise: none, as_released or as_meant; see `labels.noisy`.
+        samples: images of a grid after each validation; 0 for none.
+        shown_labels: labels of which images under do() and under the condition are shown; None for those with parents.
+        sampling_batch: images drawn at once.
+        judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
+        examined: images that it looks at, of each condition and each intervention.
+
+    Raises:
+        ConfigError: a number or a name is none of those expected.
+    """
+
+    title: ClassVar[str] = "this model"
+    logged: ClassVar[tuple[str, ...]] = ()  # what `train_images` gives
+
+    def __init__(
+        self,
+        networks: LabelledNetworks,
+        graph: CausalGraph,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        seed: int,
+        labels_from: LabelsFrom,
+        controller: Callable[..., ControllerStage] | None,
+        label_noise: LabelNoise,
+        samples: int,
+        shown_labels: list[str] | None,
+        sampling_batch: int,
+        judge: JudgeSettings | None,
+        examined: int,
+    ) -> None:
+        super().__init__(networks, graph, label_noise, sampling_batch)
+        self.automatic_optimization = False
+        for key, value, least in (("samples", samples, 0), ("examined", examined, 1)):
+            if value < least:
+                raise ConfigError(f"model.{key} is {value}. Expected {least} or more.")
+        self.optimizer = optimizer
+        self.seed = seed
+        self.stage: ControllerStage | None = None
+        if labels_from == "controller":
+            if controller is None:
+                raise ConfigError("model.labels_from=controller needs model.controller, the settings of one.")
+            self.stage = controller(graph=graph, seed=seed)
+        self.source = LabelSource(graph, labels_from, None if self.stage is None else self.stage.network)
+        self.count, self.judge, self.examined = samples, judge, examined
+        self._found: set[str] = set()  # names of what a judge found
+        with_parents = [name for name in graph.names if graph.parents(name)]
+        self.shown_labels = with_parents if shown_labels is None else shown_labels
+        for name in self.shown_labels:
+            graph.index(name)
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+        self.iteration: Tensor
+        self.tally = Tally([*self.logged, *(["critic_loss"] if self.stage is not None else [])])
+        self.columns: list[int] = []
+        self.labeler_loss, self.labeler_accuracy = Mean(), Mean()
+        self.samples: list[Sample] = []  # of the last validation or test
+
+    # what a model gives
+
+    @abstractmethod
+    def players(self) -> list[list[nn.Parameter]]:
+        """Parameters of each optimiser, in the order of `optimizers()`."""
+
+    @abstractmethod
+    def train_images(self, real: Tensor, labels: Tensor, batch: dict[str, Any], t: int) -> dict[str, Tensor]:
+        """Change the weights once and announce a loss; give numbers to be logged.
+
+        Args:
+            real: (B, C, S, S) in [-1, 1].
+            labels: (B, n) of 0 and 1.
+            batch: as the data give it.
+            t: iterations of the image networks so far.
+        """
+
+    # training
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """One iteration."""
+        t, first = int(self.iteration), 0 if self.stage is None else self.stage.iterations
+        if t % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._log_means()  # of the iterations before, now that they are counted
+        if self.stage is not None and t < first:
+            optimizers: Any = self.optimizers()
+            controller, critic = optimizers[-2:]
+            loss = self.stage.train_once(t, controller, critic, lambda loss: announce(self, loss))
+            found = {"critic_loss": loss}
+        else:
+            real, labels = self.scaled(batch["image"]), batch["attributes"][:, self.columns].float()
+            found = self.train_images(real, labels, batch, t - first)
+        self.iteration += 1
+        self.tally.add(found)
+
+    def on_train_end(self) -> None:
+        """Log what the last iterations leave."""
+        self._log_means()
+
+    def _log_means(self) -> None:
+        values = {f"train/{name}": value for name, value in self.tally.take().items()}
+        for logger in self.trainer.loggers if values else ():
+            logger.log_metrics(values, step=int(self.iteration))
+
+    def rounds(self, positions: Sequence[int], count: int, device: torch.device) -> tuple[Tensor, list[Round]]:
+        """All that is drawn for a batch: uniform numbers (2, B, n) for the real labels' noise, and rounds of fakes.
+
+        Args:
+            positions: of the examples in the stream.
+            count: rounds.
+            device: where they are wanted; drawn on the CPU.
+        """
+        n = len(self.graph)
+        width = self.noise + self.source.width + 2 * n
+        u = ExampleDraws(self.seed, "adversarial", positions).uniform(2 * n + count * width)
+        own, *parts = u.split([2 * n, *[width] * count], 1)
+        return own.unflatten(1, (2, n)).transpose(0, 1), [self._round(part, device) for part in parts]
+
+    def _round(self, u: Tensor, device: torch.device) -> Round:
+        n = len(self.graph)
+        z, source, noise = u.split([self.noise, self.source.width, 2 * n], 1)
+        believed = noisy(self.source.observed(source), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
+        return Round(*(x.float().to(device) for x in (2.0 * z - 1.0, believed, self.code(believed))))
+
+    def scaled(self, image: Tensor) -> Tensor:
+        """Whole numbers to [-1, 1]."""
+        return image.float() * (2.0 / (self.shape.levels - 1)) - 1.0
+
+    def configure_optimizers(self) -> Any:
+        """Build an optimiser for each player, and behind them those of controller and critic."""
+        of_images = [self.optimizer(parameters) for parameters in self.players()]
+        return of_images if self.stage is None else of_images + self.stage.optimizers()
+
+    def setup(self, stage: str) -> None:
+        """Find the labels of the graph among those of the data, and learn their law.
+
+        Raises:
+            ConfigError: the data lack one of them.
+        """
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.columns = columns_of(self.graph.names, getattr(datamodule, "attributes", None))
+        if stage == "fit":
+            true_law = getattr(datamodule, "true_law", None)
+            rows = training_labels(datamodule, self.columns)
+            self.source.learn(rows, true_law)
+            if self.stage is not None:
+                self.stage.learn_from(rows)
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Refuse trainers that cannot go together with updates by hand, before Lightning refuses some in other words.
+
+        Raises:
+            ConfigError: micro-batches, sharded weights, or clipping of gradients.
+        """
+        require_whole_networks(self, self.title)
+        if self.trainer.gradient_clip_val:
+            raise ConfigError(
+                f"{self.title} takes its steps by hand and does not clip gradients. Set trainer.gradient_clip_val=null."
+            )
+        return []
+
+    # evaluation
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """How the Labeler reads held-out real images."""
+        self._read(batch, "val")
+
+    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """How the Labeler reads held-out real images."""
+        self._read(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Draw images, the same on every process, and see how the Labeler reads them."""
+        self._look("val")
+
+    def on_test_epoch_end(self) -> None:
+        """As after a validation; and let a judge look at images, where there is to be one."""
+        self._look("test")
+        if self.judge is None:
+            return
+        names = self.graph.names
+        judge = judge_of(self.trainer.datamodule, self.columns, names, self.judge)  # type: ignore[attr-defined]
+        found = examine(self, judge, names, query_table(names), 0, self.examined)
+        for line in found.notes if self.trainer.is_global_zero else ():
+            log.info("judge: %s", line)
+        for name, value in found.metrics.items():
+            self._found.add(f"test/{name}")
+            self.log(f"test/{name}", value)
+        self.samples = [s for s in self.samples if s.name not in {one.name for one in found.samples}] + found.samples
+
+    def _read(self, batch: dict[str, Any], split: str) -> None:
+        labels = batch["attributes"][:, self.columns].float()
+        logits = self.network.labeler(self.scaled(batch["image"]))
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        self.labeler_loss.update(loss, len(labels))
+        self.labeler_accuracy.update(((logits > 0) == (labels > 0.5)).double().mean(), len(labels))
+        self.log(f"{split}/labeler_loss", self.labeler_loss, batch_size=len(labels))
+        self.log(f"{split}/labeler_accuracy", self.labeler_accuracy, batch_size=len(labels))
+
+    def _look(self, split: str) -> None:
+        generator = torch.Generator().manual_seed(0)
+        labels = self.draw_labels(_AGREEMENT, "observe", {}, generator)
+        agreed, made = [], []
+        for part in labels.split(self.sampling_batch):
+            images = self.images_of(part, generator)
+            with self._evaluating(), torch.no_grad():
+                read = self.network.labeler(images) > 0
+            agreed.append(read.cpu() == (part > 0))
+            made.append(images.cpu())
+        self.log(f"{split}/labeler_agreement", torch.cat(agreed).float().mean())
+        self.log(f"{split}/intra_label_distance", intra_label_distance(torch.cat(made), labels, self.graph.names))
+        self.samples = []
+        if self.count:
+            drawn = torch.cat(made)[: self.count]
+            self.samples = showing.pictures(drawn, self, self.shown_labels, self.shape.levels)
+
+    def metric_versions(self) -> dict[str, int]:
+        """Protocol version of each metric this module logs, for the run record."""
+        names = ("labeler_loss", "labeler_accuracy", "labeler_agreement", "intra_label_distance")
+        versions = {f"{split}/{name}": 1 for split in ("val", "test") for name in names}
+        return versions | dict.fromkeys(sorted(self._found), 1)

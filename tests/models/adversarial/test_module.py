@@ -1,0 +1,206 @@
+"""CausalGAN and CausalBEGAN as modules: who is stepped when, what is drawn, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from reprise.config.errors import ConfigError, DataError
+from reprise.metrics.labels.judge import JudgeSettings
+from reprise.models.adversarial import judging
+from reprise.models.adversarial.labels import noisy
+from reprise.models.causalgan.objective import discriminator_loss, generator_loss
+from tests.models.adversarial.tiny import Watch, began, fit, gan, shapes, stage
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def trained(cache: Path) -> tuple[Any, Watch]:
+    """CausalGAN after seven iterations, with a validation."""
+    module = gan()
+    return module, fit(module, shapes(cache), 7, val_check_interval=7)
+
+
+def test_six_steps_of_the_generator_for_one_of_the_judges(trained: tuple[Any, Watch]) -> None:
+    module, watch = trained
+    assert len(watch.losses) == 7
+    judges = {"discriminator", "labeler", "anti_labeler"}
+    assert watch.changed == [{"generator"} | (judges if t % 3 == 0 else set()) for t in range(7)]
+    assert module.trainer.global_step == 7 * 2 + 3 * 3
+    assert int(module.iteration) == 7
+
+
+def test_without_an_anti_labeler_it_stays_as_it_is(cache: Path) -> None:
+    watch = fit(gan(anti_labeler=False, critic_every=1, generator_steps=1), shapes(cache), 2)
+    assert watch.changed == [{"generator", "discriminator", "labeler"}] * 2
+
+
+def test_the_controller_comes_first(cache: Path) -> None:
+    module = gan(labels_from="controller", controller=stage(2))
+    watch = fit(module, shapes(cache), 4)
+    assert watch.changed[:2] == [{"controller"}] * 2
+    assert watch.changed[2:] == [{"generator", "discriminator", "labeler", "anti_labeler"}, {"generator"}]
+    assert len(watch.losses) == 4
+    labels = module.draw_labels(50, "do", {"Ringed": 1}, torch.Generator().manual_seed(0))
+    assert labels.shape == (50, 3)
+    assert bool((labels[:, 2] == 1).all())
+
+
+def test_began_steps_everything_in_every_iteration(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = began(lambdas=[0.5, 0.5, 0.5], lr_schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 2, 0.5))
+    found: dict[str, float] = {}
+    monkeypatch.setattr(module, "on_train_end", lambda: found.update(module.tally.take()))
+    watch = fit(module, shapes(cache), 3)
+    assert watch.changed == [{"generator", "discriminator", "labeler"}] * 3
+    assert len(watch.losses) == 3
+    assert [group["lr"] for o in module.trainer.optimizers for group in o.param_groups] == [5e-4, 5e-4]
+    assert float(module.c[0]) > 0
+    assert found["b_1"] == pytest.approx(0.5 * found["image_real"] - found["image_fake"], abs=1e-5)
+
+
+def test_the_first_iteration_is_the_papers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discriminator and generator losses by hand, of the same draws."""
+    module, data = gan(label_noise="as_released", form="as_released"), shapes(cache)
+    seen: dict[str, Tensor] = {}
+
+    def note(real: Tensor, labels: Tensor, batch: Any, t: int) -> dict[str, Tensor]:
+        nets = module.network
+        u, (first, second, _) = module.rounds(batch["position"].tolist(), 3, real.device)
+        with torch.no_grad():
+            fake = nets.generator(first.z, first.code)
+            seen["discriminator"] = discriminator_loss(nets.discriminator(real), nets.discriminator(fake))
+        assert torch.equal(noisy(labels, u, "as_released") > 0.5, labels > 0.5)
+        assert torch.equal(batch["attributes"][:, [0, 2, 3]].float(), labels)
+        torch.testing.assert_close(real, batch["image"] / 127.5 - 1.0)
+        torch.testing.assert_close(second.code, second.believed.logit())
+        found = original(real, labels, batch, t)
+        seen["found"] = found["discriminator_loss"]
+        return found
+
+    original = module.train_images
+    monkeypatch.setattr(module, "train_images", note)
+    fit(module, data, 1)
+    torch.testing.assert_close(seen["found"], seen["discriminator"])
+
+
+def test_the_generators_loss_weighs_the_anti_labeler(trained: tuple[Any, Watch]) -> None:
+    module = trained[0]
+    _, (one,) = module.rounds(range(6), 1, torch.device("cpu"))
+    with torch.no_grad():
+        found = module._generator_loss(one, 3000)
+        images = module.network.generator(one.z, one.code)
+        judged = (module.network.discriminator, module.network.labeler, module.network.anti_labeler)
+        expected = generator_loss(*(judge(images) for judge in judged), one.believed, 0.36787944117144233)
+    torch.testing.assert_close(found, expected)
+
+
+def test_draws_belong_to_examples(trained: tuple[Any, Watch]) -> None:
+    module = trained[0]
+    u, whole = module.rounds(range(8), 2, torch.device("cpu"))
+    v, part = module.rounds(range(3, 6), 2, torch.device("cpu"))
+    assert torch.equal(u[:, 3:6], v)
+    for one, other in zip(whole, part, strict=True):
+        assert all(torch.equal(a[3:6], b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(whole[0].z, whole[1].z)
+
+
+def test_labels_and_images_are_drawn(trained: tuple[Any, Watch]) -> None:
+    module = trained[0]
+    draw = lambda kind, values, seed=3: module.draw_labels(  # noqa: E731
+        400, kind, values, torch.Generator().manual_seed(seed)
+    )
+    assert draw("observe", {}).dtype == torch.uint8
+    assert torch.equal(draw("observe", {}), draw("observe", {}))
+    given, done = draw("given", {"Ringed": 1}), draw("do", {"Ringed": 1})
+    assert given.float().mean(0)[[0, 2]].tolist() == [1.0, 1.0]  # only what is round is ringed
+    assert 0.2 < float(done[:, 0].float().mean()) < 0.8
+    images = module.images_of(given[:5], torch.Generator().manual_seed(0))
+    assert images.shape == (5, 3, 32, 32)
+    assert float(images.abs().max()) <= 1.0
+    with pytest.raises(DataError):
+        draw("given", {"Ringed": 1, "Round": 0})
+    with pytest.raises(ConfigError, match="Did you mean 'Ringed'"):
+        draw("do", {"Ring": 1})
+
+
+def test_generate(trained: tuple[Any, Watch]) -> None:
+    module = trained[0]
+    all_of_them = module.generate([None] * 4, seed=1, do={"Ringed": 1}, keys=[5, 6, 7, 8])
+    alone = module.generate([None], seed=1, do={"Ringed": 1}, keys=[7])
+    assert all_of_them[2].dtype == torch.uint8
+    assert int((all_of_them[2].int() - alone[0].int()).abs().max()) <= 1
+    ends = module.generate([None] * 3, sweep="Ringed", sweep_steps=4, given={"Round": 1})
+    grid = module.overview([None] * 3, ends, sweep="Ringed", given={"Round": 1})
+    assert grid.shape == (3, 4)
+    assert torch.equal(grid.images.view(3, 4, 3, 32, 32)[:, -1], torch.stack(ends))
+    assert grid.caption == "Ringed moved from 0 to 1, given Round = 1"
+    assert module.overview([None] * 4, all_of_them, do={"Ringed": 1}).caption == "4 samples, do(Ringed = 1)"
+    with pytest.raises(ConfigError, match="do and given are both there"):
+        module.generate([None], do={"Round": 1}, given={"Large": 1})
+    with pytest.raises(ConfigError, match="Expected 0 or 1"):
+        module.generate([None], do={"Round": 2})
+
+
+def test_what_is_shown_and_logged(trained: tuple[Any, Watch]) -> None:
+    module = trained[0]
+    assert [sample.name for sample in module.samples] == ["samples", "do_and_given"]
+    assert module.samples[1].row_titles == ["do(Large = 1)", "given Large = 1", "do(Ringed = 1)", "given Ringed = 1"]
+    logged = {name for name in module.trainer.callback_metrics if name.startswith("val/")}
+    assert logged == {name for name in module.metric_versions() if name.startswith("val/")}
+
+
+def test_a_judge_looks_at_the_images_of_an_evaluation(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "_DRAWN", 60)
+    module = gan(judge=JudgeSettings(steps=2, least=5), examined=6, sampling_batch=64)
+    data = shapes(cache)
+    fit(module, data, 1)
+    module.trainer.test(module, datamodule=data, verbose=False)
+    found = {name for name in module.trainer.callback_metrics if name.startswith("test/")}
+    assert {"test/images_p_round/do_ringed", "test/agreement/given_ringed", "test/judge/accuracy/round"} <= found
+    assert found == {name for name in module.metric_versions() if name.startswith("test/")}
+    assert [sample.name for sample in module.samples] == ["samples", "do_and_given", "label_sweep"]
+    assert list((cache / "judges").glob("judge-*.pt"))
+
+
+@pytest.mark.parametrize(
+    ("build", "settings", "said"),
+    [
+        (gan, {"accumulate_grad_batches": 2}, "CausalGAN would have 2 micro-batches"),
+        (began, {"gradient_clip_val": 1.0}, "CausalBEGAN takes its steps by hand and does not clip"),
+        (lambda: gan(graph={"Rond": []}), {}, "'Rond', which the data lack. Did you mean 'Round'"),
+    ],
+    ids=["accumulation", "clipping", "a label"],
+)
+def test_refused_with_a_trainer(build: Callable[[], pl.LightningModule], settings: Any, said: str, cache: Path) -> None:
+    with pytest.raises(ConfigError, match=said):
+        fit(build(), shapes(cache), 1, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"form": "as_released"}, "takes the logit of a label"),
+        ({"labels_from": "controller"}, "needs model.controller"),
+        ({"critic_every": 0}, "model.critic_every is 0"),
+        ({"anti_labeler_decay": 0.0}, "model.anti_labeler_decay is 0.0"),
+        ({"shown_labels": ["Rnged"]}, "Did you mean 'Ringed'"),
+    ],
+)
+def test_refused_when_built(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        gan(**settings)
+
+
+def test_three_numbers_for_three_margins() -> None:
+    with pytest.raises(ConfigError, match=r"model\.gamma is \[0\.5, 0\.5\]"):
+        began(gamma=[0.5, 0.5])

@@ -1,0 +1,101 @@
+"""Labels from data, from a law and from a controller, against the laws they should follow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from reprise.causal.graph import CausalGraph
+from reprise.causal.law import CausalLaw, LabelLaw
+from reprise.config.errors import ConfigError, DataError, RunError
+from reprise.models.adversarial.source import LabelSource
+
+GRAPH = CausalGraph({"Round": [], "Ringed": ["Round"], "Night": []})
+TRUTH = CausalLaw(GRAPH, {"Round": np.array(0.4), "Ringed": np.array([0.0, 0.3]), "Night": np.array(0.5)})
+
+
+def rows(count: int = 4000) -> np.ndarray:
+    return np.asarray(TRUTH.sample(np.random.default_rng(0).random((count, 3))))
+
+
+def uniform(count: int, width: int, seed: int = 0) -> Tensor:
+    return torch.rand(count, width, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def frequencies(labels: Tensor) -> LabelLaw:
+    return LabelLaw.of_rows(GRAPH.names, labels.numpy())
+
+
+@pytest.mark.parametrize("labels_from", ["data", "law"])
+def test_laws_are_drawn_from(labels_from: str) -> None:
+    source = LabelSource(GRAPH, labels_from)  # type: ignore[arg-type]
+    source.learn(rows(), TRUTH)
+    u = uniform(20000, source.width)
+    expected = LabelLaw.of_rows(GRAPH.names, rows()) if labels_from == "data" else TRUTH.joint()
+    assert frequencies(source.observed(u)).tvd(expected) < 0.015
+    assert frequencies(source.conditioned(lambda: u, {"Ringed": 1})).tvd(expected.given({"Ringed": 1})) < 0.015
+    assert frequencies(source.intervened(u, {"Ringed": 1})).tvd(expected.fit(GRAPH).do({"Ringed": 1})) < 0.015
+
+
+def test_a_law_is_fitted_where_the_true_one_is_not_known() -> None:
+    source = LabelSource(GRAPH, "law")
+    source.learn(rows(), None)
+    assert source.laws[0].tvd(LabelLaw.of_rows(GRAPH.names, rows()).fit(GRAPH).joint()) < 1e-12
+
+
+def test_the_law_comes_back_from_a_checkpoint() -> None:
+    source, other = LabelSource(GRAPH, "law"), LabelSource(GRAPH, "law")
+    with pytest.raises(RunError, match="not known before training"):
+        other.observed(uniform(2, 3))
+    source.learn(rows(), TRUTH)
+    other.load_state_dict(source.state_dict())
+    assert other.laws[0].tvd(TRUTH.joint()) < 1e-12
+
+
+def test_a_condition_that_never_happens_is_refused() -> None:
+    source = LabelSource(GRAPH, "law")
+    source.learn(rows(), TRUTH)
+    with pytest.raises(DataError):
+        source.conditioned(lambda: uniform(4, 3), {"Round": 0, "Ringed": 1})
+
+
+def test_too_many_labels_are_refused() -> None:
+    with pytest.raises(ConfigError, match="21 labels"):
+        LabelSource(CausalGraph({f"L{i}": [] for i in range(21)}), "data")
+
+
+class _Controller:
+    """Round where its noise is positive; Ringed only if Round and its own noise is; Night never."""
+
+    noise_dims = 2
+
+    def __call__(self, noise: Tensor, do: Mapping[str, Tensor | float] | None = None) -> Tensor:
+        do = do or {}
+        first = noise[..., 0]
+        round_ = torch.full_like(first[..., 0], do["Round"]) if "Round" in do else (first[..., 0] > 0).float()
+        ringed = (first[..., 1] > 0).float() * round_
+        ringed = torch.full_like(ringed, do["Ringed"]) if "Ringed" in do else ringed
+        return torch.stack([round_, ringed, torch.zeros_like(ringed)], -1) * 0.98 + 0.01
+
+
+def test_a_controller_is_observed_conditioned_and_intervened_on() -> None:
+    source = LabelSource(GRAPH, "controller", _Controller())
+    assert source.width == 6
+    seeds = iter(range(10_000))
+
+    def draw() -> Tensor:
+        return uniform(500, 6, next(seeds))
+
+    assert source.observed(draw()).float().mean(0).tolist() == pytest.approx([0.5, 0.25, 0.0], abs=0.07)
+    assert source.conditioned(draw, {"Ringed": 1}).float().mean(0).tolist() == [1.0, 1.0, 0.0]
+    assert source.intervened(draw(), {"Ringed": 1}).float().mean(0).tolist() == pytest.approx([0.5, 1.0, 0.0], abs=0.07)
+
+
+def test_a_label_that_the_controller_lost_ends_with_counts() -> None:
+    source = LabelSource(GRAPH, "controller", _Controller())
+    with pytest.raises(RunError, match=r"drew labels 8000 times: Round=1 in \d+, Night=1 in 0"):
+        source.conditioned(lambda: uniform(2, 6), {"Round": 1, "Night": 1})
