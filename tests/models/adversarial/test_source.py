@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import CausalLaw, LabelLaw
 from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.models.adversarial.source import LabelSource
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import CausalLaw, LabelLaw
 
 GRAPH = CausalGraph({"Round": [], "Ringed": ["Round"], "Night": []})
 TRUTH = CausalLaw(GRAPH, {"Round": np.array(0.4), "Ringed": np.array([0.0, 0.3]), "Night": np.array(0.5)})

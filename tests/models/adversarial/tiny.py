@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from reprise.causal.graph import CausalGraph
 from reprise.data.images.shapes import Shapes
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.causal_controller.critic import Critic
@@ -20,6 +19,7 @@ from reprise.models.causalbegan.module import CausalBEGAN
 from reprise.models.causalbegan.network import Networks as BEGANNetworks
 from reprise.models.causalgan.module import CausalGAN
 from reprise.models.causalgan.network import Networks
+from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.images import ImageShape
 
 SHAPE = ImageShape(3, 32)

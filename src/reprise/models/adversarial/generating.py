@@ -10,13 +10,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import binary
 from reprise.config.errors import ConfigError
 from reprise.models.adversarial.labels import LabelNoise, encoded, moved, noisy
 from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.models.adversarial.showing import whole_numbers
 from reprise.models.adversarial.source import Kind, LabelSource
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import binary
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
 from reprise.samples.grids import columns_grid, sample_grid

@@ -11,8 +11,6 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.queries import query_table
 from reprise.config.errors import ConfigError
 from reprise.metrics.base import Mean
 from reprise.metrics.labels.distance import intra_label_distance
@@ -27,6 +25,8 @@ from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.models.adversarial.source import LabelsFrom, LabelSource, training_labels
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.adversarial.tally import Tally
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.queries import query_table
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reprise.causal.graph import CausalGraph
-from reprise.causal.law import MAX_LABELS, CausalLaw, LabelLaw, binary
 from reprise.config.errors import ConfigError, RunError
+from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import MAX_LABELS, CausalLaw, LabelLaw, binary
 
 LabelsFrom = Literal["controller", "law", "data"]
 Kind = Literal["observe", "given", "do"]

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
 from reprise.models.causal_controller.critic import Critic
 from reprise.models.causal_controller.draws import RealRows
 from reprise.models.causal_controller.duel import Duel
 from reprise.models.causal_controller.network import Controller
+from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.randomness import example_rng
 
 

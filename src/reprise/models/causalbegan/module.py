@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
 from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
@@ -28,6 +27,7 @@ from reprise.models.causalbegan.objective import (
     margins,
     next_weights,
 )
+from reprise.nn.causal.graph import CausalGraph
 
 
 class CausalBEGAN(LabelledGAN):

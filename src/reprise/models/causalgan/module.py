@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reprise.causal.graph import CausalGraph
 from reprise.config.errors import ConfigError
 from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
@@ -27,6 +26,7 @@ from reprise.models.causalgan.objective import (
     generator_loss,
     labeler_loss,
 )
+from reprise.nn.causal.graph import CausalGraph
 
 
 class CausalGAN(LabelledGAN):
