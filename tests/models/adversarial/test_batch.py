@@ -40,7 +40,7 @@ def test_statistics_of_the_batch_make_an_image_depend_on_the_others() -> None:
         BatchNorm(2, "moving")  # type: ignore[arg-type]
 
 
-def test_minibatch_features_are_the_sheets() -> None:
+def test_minibatch_features_are_as_defined() -> None:
     near = MinibatchFeatures(4, kernels=3, dims=2)
     h = torch.randn(5, 4)
     m = near.linear(h).view(5, 3, 2)

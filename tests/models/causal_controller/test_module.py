@@ -124,13 +124,31 @@ def test_questions_are_answered_and_a_lost_label_is_told(tmp_path: Path, caplog:
     assert "test/p_male/given_mustache" not in found
     assert found["test/p_male/do_mustache"] == pytest.approx(found["test/p_male/marginal"], abs=0.1)
     assert "draws Mustache=1 in 0.00000 of the rows" in caplog.text and "model.pack=2" in caplog.text
-    assert "no draw meets the condition of p_male/given_mustache" in caplog.text
+    assert "0 of 2000 draws meet the condition of p_male/given_mustache, fewer than 100" in caplog.text
+    assert found["test/draws/given_mustache"] == 0.0 and found["test/draws/given_male"] > 100
+    rows = LABELS[:, [2, 0]].double()  # Male, Mustache
+    assert found["test/reference/data/p_mustache/given_male"] == pytest.approx(float(rows[rows[:, 0] == 1, 1].mean()))
+    assert found["test/reference/fit/p_male/do_mustache"] == pytest.approx(float(rows[:, 0].mean()))
+    assert "test/reference/data/p_male/do_mustache" not in found  # data alone answer no intervention
+    assert set(module.metric_versions()) == set(found)
     queries = module.samples[1]
     assert isinstance(queries, Bars) and "P(Male=1 | do(Mustache=1))" in queries.rows
     queries.write(tmp_path)
     rows = (tmp_path / "queries.csv").read_text().splitlines()
     assert rows[0] == ",data,graph fitted to the data,controller"
     assert next(row for row in rows if row.startswith("P(Male=1 | Mustache=1)")).endswith(",")  # no answer
+
+
+def test_what_the_data_leave_undefined_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    graph = CausalGraph({"a": [], "b": ["a"], "c": ["a", "b"]})
+    module, data = module_of(graph), _Labels()
+    kept = LABELS[(LABELS[:, 2] == 0) | (LABELS[:, 3] == 0)]  # never a = b = 1
+    data.problem = {"labels": kept}
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            trainer_of(tmp_path, 1).test(module, data, verbose=False)
+    assert caplog.text.count("of the graph fitted to the data, 1 conditional is undefined") == 1
+    assert "(c 1)" in caplog.text
 
 
 def test_training_stops_where_the_release_does(tmp_path: Path) -> None:

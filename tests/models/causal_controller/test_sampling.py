@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from reprise.config.errors import ConfigError, RunError
-from reprise.models.causal_controller.measures import answers, count_draws, lost_labels
+from reprise.models.causal_controller.measures import LEAST, Counted, answers, count_draws, lost_labels
 from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.sampling import condition, intervene, observe, soft_labels
 from reprise.nn.causal.law import LabelLaw
@@ -80,12 +80,21 @@ def test_counts_are_those_of_the_rows() -> None:
 
 
 def test_queries_are_answered_by_what_was_drawn() -> None:
-    rows = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
-    observed, held = LabelLaw.of_rows(CHAIN.names, rows), LabelLaw.of_rows(CHAIN.names, rows[:1])
-    queries = [Query("given", {"a": 1}, {"b": 0}), Query("given", {"a": 1}, {"c": 1}), Query("do", {"a": 1}, {"b": 1})]
-    found, unanswered = answers(observed, {queries[2].name: held}, queries)
-    assert found[queries[0].name] == pytest.approx(1 / 3) and found[queries[2].name] == 1.0
-    assert math.isnan(found[queries[1].name]) and unanswered == [queries[1].name]
+    def counted(**rows: int) -> Counted:
+        counts = torch.zeros(8, dtype=torch.long)
+        for code, times in rows.items():
+            counts[int(code[1:], 2)] = times
+        return Counted(counts, 1.0)
+
+    asked = Query("marginal", {"a": 1}), Query("given", {"a": 1}, {"b": 0}), Query("do", {"a": 1}, {"b": 1})
+    rare, absent = Query("given", {"a": 1}, {"c": 1}), Query("given", {"a": 1}, {"c": 1, "b": 1})
+    observed = counted(_100=100, _110=101, _000=200, _101=LEAST - 1)
+    found, met = answers(observed, {asked[2].name: counted(_110=30, _010=10)}, [*asked, rare, absent], CHAIN.names)
+    assert [found[q.name] for q in asked] == pytest.approx([300 / 500, 199 / 399, 3 / 4])
+    assert math.isnan(found[rare.name]) and math.isnan(found[absent.name])
+    assert met == {asked[1].name: 399, rare.name: 99, absent.name: 0}
+    observed.counts[5] += 1
+    assert answers(observed, {}, [rare], CHAIN.names) == ({rare.name: 1.0}, {rare.name: 100})
 
 
 def test_a_label_is_lost_below_a_tenth_of_its_frequency() -> None:

@@ -22,7 +22,7 @@ def build(**changes: Any) -> PolynomialGraphs:
     settings: dict[str, Any] = {
         "seed": 0, "data": "collider", "generator": "complete", "as_released": False, "repetitions": 2,
         "batch_size": 16, "noise_dims": 10, "hidden": 10, "kernels": 5, "kernel_dims": 3, "measured": 2000,
-        "bins": 10, "measure_every": 4, "report_at": [4, 8], "steps": 12,
+        "bins": 10, "measure_every": 4, "report_at": [4, 8], "average": None, "steps": 12,
         "optimizer": partial(torch.optim.Adam, lr=5e-4, fused=True),
     }  # fmt: skip
     return PolynomialGraphs(**settings | changes)
@@ -105,6 +105,23 @@ def test_what_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     (curve,) = loop.module.samples
     assert curve.x == ("step", [4])  # type: ignore[attr-defined]
     assert Loop(build()).test(monkeypatch).keys() == {"test/tvd", "test/tvd_floor", "test/tvd_spread"}
+
+
+def test_the_end_of_a_curve_is_one_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(build(average=[3, 8]))
+    loop.run(monkeypatch, 7)
+    assert not [name for name in loop.test(monkeypatch) if "steps_" in name]  # step 8 lies ahead
+    loop.run(monkeypatch, 5)
+    found = loop.test(monkeypatch)
+    assert found["test/tvd/steps_3_8"] == pytest.approx(float(loop.module.distances[:2].mean()), abs=1e-9)
+    assert found["test/tvd/step_4"] != found["test/tvd/step_8"]  # so that it is neither of them
+
+
+def test_a_mean_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.average is \[5, 7\], and no step"):
+        build(average=[5, 7])
+    with pytest.raises(ConfigError, match="ascending steps"):
+        build(average=[8, 4])
 
 
 def test_steps_that_are_reported_are_measured() -> None:

@@ -1,4 +1,4 @@
-"""Every graph of conf/graph can be built, and the ones of the paper are those of its sheet."""
+"""Every graph of conf/graph can be built, and those of the paper are what its authors' code has."""
 
 from __future__ import annotations
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reprise.config.errors import DataError
 from reprise.metrics.labels.label_tvd import count_combinations, tvd_of_counts
 from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.sampling import Values, soft_labels
@@ -21,6 +20,7 @@ from reprise.nn.causal.queries import Query
 from reprise.nn.randomness import example_rng
 
 NEAR = 0.05  # an output within so much of 0 or 1 is called discrete
+LEAST = 100  # draws that have to meet a condition; of fewer, a probability has an error of 0.05 or more
 LOST = 0.1  # a label is called lost below this share of its frequency in the data
 
 
@@ -73,28 +73,32 @@ def count_draws(controller: Controller, count: int, seeds: Sequence[int], do: Va
 
 
 def answers(
-    observed: LabelLaw, intervened: Mapping[str, LabelLaw], queries: Sequence[Query]
-) -> tuple[dict[str, float], list[str]]:
+    observed: Counted, intervened: Mapping[str, Counted], queries: Sequence[Query], names: Sequence[str]
+) -> tuple[dict[str, float], dict[str, int]]:
     """What drawn labels say to queries; a conditional one is answered by rejection, from what was drawn as it comes.
 
     Args:
-        observed: the frequencies of labels drawn as they come.
+        observed: labels drawn as they come.
         intervened: those under interventions, by the name of the query that needs them.
         queries: to be answered.
+        names: the labels, in the order of the counts.
 
     Returns:
-        the answers by name, NaN where nothing that was drawn meets the condition; and the names of these.
+        the answers by name, NaN where fewer than LEAST draws meet the condition; and for each conditional query, by
+        name, how many do.
     """
+    law, drawn = observed.law(names), int(observed.counts.sum())
     found: dict[str, float] = {}
-    unanswered: list[str] = []
+    met: dict[str, int] = {}
     for query in queries:
-        law = intervened[query.name] if query.kind == "do" else observed
-        try:
-            found[query.name] = law.probability(query.event, query.values if query.kind == "given" else None)
-        except DataError:
-            found[query.name] = math.nan
-            unanswered.append(query.name)
-    return found, unanswered
+        if query.kind == "given":
+            met[query.name] = round(law.probability(query.values) * drawn)
+            enough = met[query.name] >= LEAST
+            found[query.name] = law.probability(query.event, query.values) if enough else math.nan
+        else:
+            asked = intervened[query.name].law(names) if query.kind == "do" else law
+            found[query.name] = asked.probability(query.event)
+    return found, met
 
 
 def lost_labels(observed: LabelLaw, data: LabelLaw) -> list[str]:

@@ -18,12 +18,14 @@ from reprise.models.causal_controller.critic import Critic
 from reprise.models.causal_controller.distances import Distances, distances_of
 from reprise.models.causal_controller.draws import RealRows
 from reprise.models.causal_controller.duel import Duel
-from reprise.models.causal_controller.measures import Counted, answers, count_draws, lost_labels
+from reprise.models.causal_controller.measures import LEAST, Counted, answers, count_draws, lost_labels
 from reprise.models.causal_controller.network import Controller
+from reprise.models.causal_controller.reference import reference_values
 from reprise.models.causal_controller.sampling import condition, intervene, observe
 from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.causal.law import CausalLaw, LabelLaw
-from reprise.nn.causal.queries import query_table
+from reprise.nn.causal.queries import query_table, words_of
+from reprise.nn.causal.undefined import undefined_in_words
 from reprise.nn.randomness import example_rng
 from reprise.samples.base import Sample
 from reprise.samples.rows import Rows
@@ -113,6 +115,7 @@ class CausalController(pl.LightningModule):
         self.samples: list[Sample] = []  # of the last test
         self._rows: tuple[Tensor, RealRows, LabelLaw] | None = None
         self._warned: set[str] = set()
+        self._told_undefined = False
         self._logged: set[str] = set()
 
     # the data
@@ -213,6 +216,7 @@ class CausalController(pl.LightningModule):
         fit = law.fit(self.graph)
         counted = count_draws(self.controller, self.samples_tvd, self.seeds)
         self.distances.note(int(self.steps), counted, law)
+        self._warn_of_undefined(fit)
         queries = query_table(law.names)
         conditions = {tuple(q.values.items()): q.values for q in queries if q.kind == "do"}
         found = {
@@ -221,16 +225,33 @@ class CausalController(pl.LightningModule):
         for r, of_replica in enumerate(counted):
             drawn = of_replica.law(law.names)
             prefix = "test/" if r == 0 else f"test/replica_{r}/"
-            intervened = {q.name: found[tuple(q.values.items())][r].law(law.names) for q in queries if q.kind == "do"}
-            said, unanswered = answers(drawn, intervened, queries)
-            self._log({prefix + name: value for name, value in self._values(r, of_replica, drawn, law).items()})
-            self._log({prefix + name: value for name, value in said.items() if not math.isnan(value)})
+            intervened = {q.name: found[tuple(q.values.items())][r] for q in queries if q.kind == "do"}
+            said, met = answers(of_replica, intervened, queries, law.names)
+            draws = {f"draws/given_{words_of(q.values)}": float(met[q.name]) for q in queries if q.name in met}
+            known = {name: value for name, value in said.items() if not math.isnan(value)}
+            values = self._values(r, of_replica, drawn, law) | draws | known
+            self._log({prefix + name: value for name, value in values.items()})
             if r == 0:
                 self._warn_of_lost(drawn, law)
-                for name in unanswered if self.trainer.is_global_zero else ():
-                    log.warning("no draw meets the condition of %s, so test/%s is left out", name, name)
-                self._log({"test/reference/fit_tvd": law.tvd(fit.joint())})
+                self._warn_of_unanswered({name: met[name] for name in said if name not in known})
+                exact = reference_values(law, fit, queries)
+                self._log({f"test/reference/{name}": value for name, value in exact.items()})
                 self.samples = self._pictures(law, fit, drawn, said)
+
+    def _warn_of_undefined(self, fit: CausalLaw) -> None:
+        """Say once what the graph that is fitted to the data does not know."""
+        words = undefined_in_words(fit)
+        if words and not self._told_undefined and self.trainer.is_global_zero:
+            log.warning("of the graph fitted to the data, %s", words)
+            self._told_undefined = True
+
+    def _warn_of_unanswered(self, met: dict[str, int]) -> None:
+        """Name the conditional queries that too few draws can answer."""
+        for name, count in met.items() if self.trainer.is_global_zero else ():
+            log.warning(
+                "%d of %d draws meet the condition of %s, fewer than %d: test/%s is left out",
+                count, self.samples_tvd, name, LEAST, name,
+            )  # fmt: skip
 
     def _values(self, r: int, counted: Counted, drawn: LabelLaw, law: LabelLaw) -> dict[str, float]:
         """Metrics of replica r, by name after `test/`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from reprise.config.errors import DataError
+from reprise.models.causal_controller.reference import exact_answers
 from reprise.nn.causal.law import CausalLaw, LabelLaw
 from reprise.nn.causal.queries import Query
 from reprise.samples.bars import Bars
@@ -30,15 +30,15 @@ def query_bars(queries: Sequence[Query], data: LabelLaw, fit: CausalLaw, drawn: 
 
     The data alone answer no intervention; the graph that is fitted to them does.
     """
-    joint = fit.joint()
+    of_data, of_fit = exact_answers(queries, data, fit), exact_answers(queries, fit.joint(), fit)
     return Bars(
         name="queries",
         caption="Conditioning (given) keeps the causes of a label, intervening (do) cuts them off",
         group="queries",
         rows=[_words(query) for query in queries],
         series={
-            "data": [math.nan if q.kind == "do" else _answer(q, data, fit) for q in queries],
-            "graph fitted to the data": [_answer(q, joint, fit) for q in queries],
+            "data": [math.nan if q.kind == "do" else of_data[q.name] for q in queries],
+            "graph fitted to the data": [of_fit[q.name] for q in queries],
             "controller": [drawn[q.name] for q in queries],
         },
         axis="probability",
@@ -58,13 +58,6 @@ def distance_curve(steps: Sequence[int], as_released: Sequence[float], all_of: S
             "graph fitted to the data": [floor] * len(steps),
         },
     )
-
-
-def _answer(query: Query, law: LabelLaw, causal_law: CausalLaw) -> float:
-    try:
-        return query.answered(law, causal_law)
-    except DataError:
-        return math.nan
 
 
 def _words(query: Query) -> str:

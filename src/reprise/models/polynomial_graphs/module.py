@@ -35,8 +35,9 @@ class PolynomialGraphs(pl.LightningModule):
     the test: the total variation distance of `measured` points of either side in bins^3 equal bins, fresh points each
     time. Step k is the state after k updates.
 
-    Reports, as means over repetitions: `test/tvd/step_K` for each K of `report_at` that the run has reached, `test/tvd`
-    of the weights as they are, `test/tvd_spread`, the standard deviation of that over repetitions, and
+    Reports, as means over repetitions: `test/tvd/step_K` for each K of `report_at` that the run has reached,
+    `test/tvd/steps_A_B`, the mean of what was measured from step A to B of `average`, once B is reached, `test/tvd` of
+    the weights as they are, `test/tvd_spread`, the standard deviation of that over repetitions, and
     `test/tvd_floor`, what two draws of the data differ by.
 
     Args:
@@ -53,11 +54,12 @@ class PolynomialGraphs(pl.LightningModule):
         bins: of each axis.
         measure_every: steps.
         report_at: steps whose distances are reported by name.
+        average: first and last step, whose measurements and those between are reported as one mean; None: no such mean.
         steps: of the run, for which room is made.
         optimizer: of the generator, and another one of the discriminator; called with parameters.
 
     Raises:
-        ConfigError: a number is below 1.
+        ConfigError: a number is below 1, or nothing is measured within `average`.
     """
 
     version = 1
@@ -79,6 +81,7 @@ class PolynomialGraphs(pl.LightningModule):
         bins: int,
         measure_every: int,
         report_at: Sequence[int],
+        average: Sequence[int] | None,
         steps: int,
         optimizer: OptimizerFactory,
     ) -> None:
@@ -103,12 +106,18 @@ class PolynomialGraphs(pl.LightningModule):
         self.seed, self.repetitions, self.batch_size = seed, repetitions, batch_size
         self.measured, self.bins = measured, bins
         self.report_at = list(report_at)
+        self.average = None if average is None else (int(average[0]), int(average[-1]))
         self.optimizer = optimizer
         self.polynomials = PolynomialData(data, as_released, seed, repetitions)
         self.generator = build_generator(generator, seed, repetitions, noise_dims, hidden)
         self.discriminator = Discriminator(seed, repetitions, hidden, kernels, kernel_dims)
         self.noise = VARIABLES * noise_dims
         self.measured_at = sorted({*range(measure_every, steps + 1, measure_every), *report_at})
+        if self.average is not None and not self._averaged():
+            raise ConfigError(
+                f"model.average is {list(self.average)}, and no step from first to last is measured. Expected two "
+                f"ascending steps with one of {self.measured_at[:3]}... between them, or null."
+            )
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
         nothing = torch.full((len(self.measured_at), repetitions), float("nan"), dtype=torch.float64)
         self.register_buffer("distances", nothing)
@@ -195,6 +204,9 @@ class PolynomialGraphs(pl.LightningModule):
             values = self.distances[self.measured_at.index(step)]
             if step <= int(self.done):
                 found[f"test/tvd/step_{step}"] = float(values.mean())
+        if self.average is not None and self.average[1] <= int(self.done):
+            name = "test/tvd/steps_{}_{}".format(*self.average)
+            found[name] = float(self.distances[self._averaged()].mean())
         found |= {"test/tvd": float(now.mean()), "test/tvd_floor": float(self.floor().mean())}
         if self.repetitions > 1:
             found["test/tvd_spread"] = float(now.std())
@@ -221,6 +233,11 @@ class PolynomialGraphs(pl.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One optimiser for the discriminator, one for the generator."""
         return [self.optimizer(self.discriminator.parameters()), self.optimizer(self.generator.parameters())]
+
+    def _averaged(self) -> list[int]:
+        """Places of the measurements within `average`."""
+        first, last = self.average or (0, -1)
+        return [place for place, step in enumerate(self.measured_at) if first <= step <= last]
 
     def _points(self, purpose: str, number: int, dims: int) -> Tensor:
         """Numbers (R, measured, dims) from [0, 1)."""
