@@ -161,7 +161,7 @@ def test_what_is_shown_and_logged(trained: tuple[Any, Watch]) -> None:
 
 def test_a_judge_looks_at_the_images_of_an_evaluation(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "_DRAWN", 60)
-    module = gan(judge=JudgeSettings(steps=2, least=5), examined=6, sampling_batch=64)
+    module = gan(judge=JudgeSettings(steps=2, least=5, floor=0.0), examined=6, sampling_batch=64)
     data = shapes(cache)
     fit(module, data, 1)
     module.trainer.test(module, datamodule=data, verbose=False)
