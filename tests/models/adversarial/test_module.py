@@ -15,6 +15,7 @@ from reprise.config.errors import ConfigError, DataError
 from reprise.metrics.labels.distance import intra_label_distance
 from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial import judging
+from reprise.models.adversarial.batch_norm import BatchNorm
 from reprise.models.adversarial.labels import noisy
 from reprise.models.causal_controller.measures import count_draws
 from reprise.models.causalgan.objective import discriminator_loss, generator_loss
@@ -183,7 +184,12 @@ def test_a_metric_is_logged_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -
     fit(module, data, 2)
     names: list[str] = []
     log = module.log
-    monkeypatch.setattr(module, "log", lambda name, *rest, **more: (names.append(name), log(name, *rest, **more)))
+
+    def note(name: str, *rest: Any, **more: Any) -> None:
+        names.append(name)
+        log(name, *rest, **more)
+
+    monkeypatch.setattr(module, "log", note)
     module.trainer.test(module, datamodule=data, verbose=False)
     assert sorted(names) == sorted(set(names))
     expected = {"test/intra_label_distance", "test/intra_label_distance/step_1", "test/tvd_all", "test/lost_labels"}
@@ -214,6 +220,7 @@ def test_the_first_stage_is_measured_and_shows_no_images(
     fit(module, shapes(cache), 4, val_check_interval=1)
     (found,) = [values for values in logged if "train/tvd_all" in values]
     assert shown == [0, 2, 2, 2]
+    assert module.stage is not None
     counted = count_draws(module.stage.network, 2000, [0])[0]
     assert found["train/tvd_all"] == counted.tvd(module.source.laws[0], as_released=False)
     assert 0.0 <= found["train/tvd"] <= 1.0 and 0.0 <= found["train/marginal/ringed"] <= 1.0
@@ -233,8 +240,9 @@ def test_the_labelers_averages_are_of_real_images(cache: Path) -> None:
 
 def test_with_statistics_of_a_batch_a_picture_does_not_depend_on_its_company(cache: Path) -> None:
     module = gan(sampling_batch=5)
-    for norm in module.network.generator.norms:
-        norm.statistics = "batch"
+    for layer in module.network.generator.modules():
+        if isinstance(layer, BatchNorm):
+            layer.statistics = "batch"
     fit(module, shapes(cache), 1)
     labels = module.draw_labels(12, "do", {"Ringed": 1}, torch.Generator().manual_seed(0))
     u = torch.rand(12, module.noise + 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

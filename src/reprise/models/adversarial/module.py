@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -20,33 +20,19 @@ from reprise.models.adversarial.announce import announce, require_whole_networks
 from reprise.models.adversarial.examine import examine
 from reprise.models.adversarial.generating import GeneratingModule
 from reprise.models.adversarial.judging import judge_of
-from reprise.models.adversarial.labels import LabelNoise, columns_of, noisy
+from reprise.models.adversarial.labels import LabelNoise, columns_of
 from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.models.adversarial.over_time import DistancesOverTime
+from reprise.models.adversarial.rounds import Round, rounds_of
 from reprise.models.adversarial.source import LabelsFrom, LabelSource, training_labels
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.adversarial.tally import Tally
 from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.causal.queries import query_table
-from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
 
 log = logging.getLogger(__name__)
 _AGREEMENT = 256  # images drawn for the Labeler to read, at validations and in evaluations
-
-
-class Round(NamedTuple):
-    """What a generator is given for a batch.
-
-    Attributes:
-        z: (B, noise) in [-1, 1].
-        believed: (B, n) labels as the labelers are to read them, in [0, 1].
-        code: (B, n) the numbers for the generator.
-    """
-
-    z: Tensor
-    believed: Tensor
-    code: Tensor
 
 
 class LabelledGAN(GeneratingModule):
@@ -191,24 +177,8 @@ class LabelledGAN(GeneratingModule):
             logger.log_metrics(values, step=int(self.iteration))
 
     def rounds(self, positions: Sequence[int], count: int, device: torch.device) -> tuple[Tensor, list[Round]]:
-        """All that is drawn for a batch: uniform numbers (2, B, n) for the real labels' noise, and rounds of fakes.
-
-        Args:
-            positions: of the examples in the stream.
-            count: rounds.
-            device: where they are wanted; drawn on the CPU.
-        """
-        n = len(self.graph)
-        width = self.noise + self.source.width + 2 * n
-        u = ExampleDraws(self.seed, "adversarial", positions).uniform(2 * n + count * width)
-        own, *parts = u.split([2 * n, *[width] * count], 1)
-        return own.unflatten(1, (2, n)).transpose(0, 1), [self._round(part, device) for part in parts]
-
-    def _round(self, u: Tensor, device: torch.device) -> Round:
-        n = len(self.graph)
-        z, source, noise = u.split([self.noise, self.source.width, 2 * n], 1)
-        believed = noisy(self.source.observed(source), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
-        return Round(*(x.float().to(device) for x in (2.0 * z - 1.0, believed, self.code(believed))))
+        """All that is drawn for a batch; see `rounds_of`."""
+        return rounds_of(self, self.seed, positions, count, device)
 
     def scaled(self, image: Tensor) -> Tensor:
         """Whole numbers to [-1, 1]."""

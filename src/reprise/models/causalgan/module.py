@@ -13,7 +13,8 @@ from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
 from reprise.models.adversarial.batch_norm import unnoted
 from reprise.models.adversarial.labels import LabelNoise, noisy
-from reprise.models.adversarial.module import LabelledGAN, Round
+from reprise.models.adversarial.module import LabelledGAN
+from reprise.models.adversarial.rounds import Round
 from reprise.models.adversarial.source import LabelsFrom
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.adversarial.stepping import gradients_of, mean_over_processes, update
