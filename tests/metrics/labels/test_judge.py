@@ -192,3 +192,25 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 def test_an_unknown_label_is_refused_by_name(judge: Judge) -> None:
     with pytest.raises(ConfigError, match=r"no label 'Bared'.*'Barred'"):
         judge.index("Bared")
+
+
+def test_a_label_that_is_judged_no_better_than_by_a_guess_is_refused() -> None:
+    images, labels = pictures(200, 0)
+    labels[:, 1] = np.random.default_rng(5).random(200) < 0.5  # nothing in the pictures tells it
+    judge = train_judge(images, labels, NAMES, JudgeSettings(steps=40, width=8, floor=0.75))
+    bright, barred = judge.reports[:2]
+    assert bright.judged and bright.balanced_accuracy > 0.9
+    assert barred.enough and not barred.judged
+    assert barred.words == (
+        f"Barred: not judged: accuracy {barred.accuracy:.3f}, balanced {barred.balanced_accuracy:.3f}, 0.750 is needed"
+    )
+    answers = judge.answers(scaled(images))
+    assert bool(answers[:, 1].isnan().all()) and not bool(answers[:, 0].isnan().any())
+    assert "judge/balanced_accuracy/barred" in judge.measures()  # how bad it is may be known
+
+
+def test_settings_out_of_range_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"judge\.floor is 1\.5"):
+        JudgeSettings(floor=1.5)
+    with pytest.raises(ConfigError, match=r"judge\.held_out is 'train'"):
+        JudgeSettings(held_out="train")  # type: ignore[arg-type]

@@ -10,7 +10,6 @@ import torch
 
 from reprise.metrics.labels.distance import (
     distances_by_label,
-    distances_over_time,
     intra_label_distance,
     mean_pairwise_distance,
 )
@@ -31,9 +30,17 @@ def test_shares_of_events() -> None:
 
 
 def test_agreement_by_label() -> None:
-    labels = torch.tensor([[1, 0, 1], [0, 1, 1], [0, 1, 0], [1, 1, 0]], dtype=torch.uint8)
+    labels = torch.tensor([[1, 0, 1], [0, 1, 1], [1, 1, 0], [1, 1, 0]], dtype=torch.uint8)
     found = agreement(ANSWERS, labels, ("A", "B", "C"))
-    assert found["A"] == 0.75 and found["B"] == 1.0 and math.isnan(found["C"])
+    assert found["A"] == pytest.approx((2 / 3 + 0.0) / 2) and found["B"] == 1.0 and math.isnan(found["C"])
+
+
+def test_agreement_on_a_rare_label_is_not_that_of_saying_no() -> None:
+    labels = torch.zeros((100, 2), dtype=torch.uint8)
+    labels[:2, 0] = 1
+    found = agreement(torch.zeros(100, 2), labels, ("Rare", "Never"))
+    assert found["Rare"] == 0.5
+    assert math.isnan(found["Never"])  # of a label that was never asked for nothing is known
 
 
 def test_distance_pair_by_pair() -> None:
@@ -67,12 +74,3 @@ def test_values_of_fewer_than_two_images_are_left_out_of_the_mean() -> None:
     assert math.isnan(distances_by_label(x, labels, ["A"])["not_a"])
     assert intra_label_distance(x, labels, ["A"]) == 0.0
     assert math.isnan(intra_label_distance(x[:1], labels[:1], ["A"]))
-
-
-def test_distances_over_time() -> None:
-    x = torch.rand((8, 1, 2, 2), generator=torch.Generator().manual_seed(0)) * 2 - 1
-    labels = torch.tensor([[0], [1]] * 4, dtype=torch.uint8)
-    steps, found = distances_over_time({200: x * 0.5, 100: x}, labels, ["A"])
-    assert steps == [100, 200] and set(found) == {"all", "a", "not_a"}
-    for values in found.values():
-        assert values[1] == pytest.approx(values[0] / 2)

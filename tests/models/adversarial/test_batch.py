@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from reprise.models.adversarial.batch_norm import BatchNorm
+from reprise.models.adversarial.batch_norm import BatchNorm, normalised_by, unnoted
 from reprise.models.adversarial.minibatch import MinibatchFeatures
 from reprise.models.adversarial.stepping import gradients_of, mean_over_processes
 from reprise.models.adversarial.together import gathered
@@ -40,7 +40,27 @@ def test_statistics_of_the_batch_make_an_image_depend_on_the_others() -> None:
         BatchNorm(2, "moving")  # type: ignore[arg-type]
 
 
-def test_minibatch_features_are_as_defined() -> None:
+def test_batches_that_are_not_noted_leave_the_averages_alone() -> None:
+    norm, other, x = BatchNorm(2), BatchNorm(2), torch.randn(6, 2, 3, 3) + 5
+    with unnoted(nn.Sequential(norm)):
+        assert torch.equal(norm(x), other(x))
+        assert torch.equal(norm.mean, torch.zeros(2)) and torch.equal(norm.variance, torch.ones(2))
+    norm(x)
+    assert torch.equal(norm.mean, other.mean)
+
+
+def test_a_fixed_batch_stands_for_the_one_at_hand() -> None:
+    network = nn.Sequential(nn.Conv2d(2, 3, 1), BatchNorm(3, "batch"), nn.Conv2d(3, 2, 1), BatchNorm(2, "batch"))
+    network.eval()
+    fixed, x = torch.randn(8, 2, 3, 3), torch.randn(6, 2, 3, 3) * 3 + 1
+    with normalised_by(network, lambda: network(fixed)):
+        torch.testing.assert_close(network(x)[:1], network(x[:1]))
+        inside = network(fixed)
+    torch.testing.assert_close(inside, network(fixed))  # for that batch nothing changes
+    assert not torch.allclose(network(x)[:1], network(x[:1]))
+
+
+def test_minibatch_features_are_means_over_the_batch() -> None:
     near = MinibatchFeatures(4, kernels=3, dims=2)
     h = torch.randn(5, 4)
     m = near.linear(h).view(5, 3, 2)

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError, DataError
+from reprise.metrics.labels.distance import intra_label_distance
 from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial import judging
+from reprise.models.adversarial.batch_norm import BatchNorm
 from reprise.models.adversarial.labels import noisy
+from reprise.models.causal_controller.measures import count_draws
 from reprise.models.causalgan.objective import discriminator_loss, generator_loss
-from tests.models.adversarial.tiny import Watch, began, fit, gan, shapes, stage
+from tests.models.adversarial.tiny import SHAPE, Watch, began, fit, gan, shapes, stage
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +164,7 @@ def test_what_is_shown_and_logged(trained: tuple[Any, Watch]) -> None:
 
 def test_a_judge_looks_at_the_images_of_an_evaluation(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judging, "_DRAWN", 60)
-    module = gan(judge=JudgeSettings(steps=2, least=5), examined=6, sampling_batch=64)
+    module = gan(judge=JudgeSettings(steps=2, least=5, floor=0.0), examined=6, sampling_batch=64)
     data = shapes(cache)
     fit(module, data, 1)
     module.trainer.test(module, datamodule=data, verbose=False)
@@ -170,6 +173,112 @@ def test_a_judge_looks_at_the_images_of_an_evaluation(cache: Path, monkeypatch: 
     assert found == {name for name in module.metric_versions() if name.startswith("test/")}
     assert [sample.name for sample in module.samples] == ["samples", "do_and_given", "label_sweep"]
     assert list((cache / "judges").glob("judge-*.pt"))
+
+
+def test_a_metric_is_logged_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning gives the mean of what is logged twice in an epoch, so two draws would be mixed."""
+    monkeypatch.setattr(judging, "_DRAWN", 60)
+    settings = JudgeSettings(steps=2, least=5, floor=0.0)
+    module = gan(judge=settings, examined=6, measured_iterations=[1], labels_from="controller", controller=stage(1))
+    data = shapes(cache)
+    fit(module, data, 2)
+    names: list[str] = []
+    log = module.log
+
+    def note(name: str, *rest: Any, **more: Any) -> None:
+        names.append(name)
+        log(name, *rest, **more)
+
+    monkeypatch.setattr(module, "log", note)
+    module.trainer.test(module, datamodule=data, verbose=False)
+    assert sorted(names) == sorted(set(names))
+    expected = {"test/intra_label_distance", "test/intra_label_distance/step_1", "test/tvd_all", "test/lost_labels"}
+    assert expected | {"test/tvd", "test/marginal/round", "test/images_p_round/do_ringed"} <= set(names)
+    assert set(names) == {name for name in module.metric_versions() if name.startswith("test/")}
+
+
+def test_distances_are_measured_at_iterations_of_the_image_networks(cache: Path) -> None:
+    module = gan(measured_iterations=[1, 2, 9], labels_from="controller", controller=stage(2))
+    fit(module, shapes(cache), 4)
+    found = module.distances.found()
+    assert set(found) == {"step_1", "step_2"}
+    images, labels, _ = module._draw_and_read()
+    assert found["step_2"] == intra_label_distance(images, labels, module.graph.names) != found["step_1"]
+    other = gan(measured_iterations=[1, 2, 9], labels_from="controller", controller=stage(2))
+    other.load_state_dict(module.state_dict())
+    assert other.distances.found() == found
+
+
+def test_the_first_stage_is_measured_and_shows_no_images(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = gan(labels_from="controller", controller=stage(2))
+    logged: list[dict[str, float]] = []
+    shown: list[int] = []
+    monkeypatch.setattr(module, "_log_now", logged.append)
+    monkeypatch.setattr(module, "on_validation_end", lambda: shown.append(len(module.samples)))
+    fit(module, shapes(cache), 4, val_check_interval=1)
+    (found,) = [values for values in logged if "train/tvd_all" in values]
+    assert shown == [0, 2, 2, 2]
+    assert module.stage is not None
+    counted = count_draws(module.stage.network, 2000, [0])[0]
+    assert found["train/tvd_all"] == counted.tvd(module.source.laws[0], as_released=False)
+    assert 0.0 <= found["train/tvd"] <= 1.0 and 0.0 <= found["train/marginal/ringed"] <= 1.0
+    assert caplog.text.count("it is lost or about to be") == found["train/lost_labels"]
+
+
+def test_the_labelers_averages_are_of_real_images(cache: Path) -> None:
+    module = gan(generator_steps=3, critic_every=2)
+    fit(module, shapes(cache), 1)
+    labeler = module.network.labeler
+    before = {name: value.clone() for name, value in labeler.named_buffers()}
+    _, (one,) = module.rounds(range(6), 1, torch.device("cpu"))
+    labeler.train()
+    module._generator_loss(one, 0)
+    assert all(torch.equal(value, before[name]) for name, value in labeler.named_buffers())
+
+
+def test_with_statistics_of_a_batch_a_picture_does_not_depend_on_its_company(cache: Path) -> None:
+    module = gan(sampling_batch=5)
+    for layer in module.network.generator.modules():
+        if isinstance(layer, BatchNorm):
+            layer.statistics = "batch"
+    fit(module, shapes(cache), 1)
+    labels = module.draw_labels(12, "do", {"Ringed": 1}, torch.Generator().manual_seed(0))
+    u = torch.rand(12, module.noise + 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    whole = module.images_by(labels, u)
+    torch.testing.assert_close(whole[7:8], module.images_by(labels[7:8], u[7:8]))
+
+
+def test_other_data_than_the_protocols_are_refused(cache: Path) -> None:
+    with pytest.raises(ConfigError, match=r"100 training images, and the protocol has 162770.*training_images=100"):
+        fit(gan(training_images=162770), shapes(cache), 1)
+    fit(gan(training_images=100), shapes(cache), 1)
+
+
+class _Faces:
+    """Held-out images, told apart by their brightness."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cache, self.shape = cache, SHAPE
+
+    def reference_set(self, split: str) -> list[dict[str, Tensor]]:
+        level = {"val": 100, "test": 200}[split]
+        return [
+            {"image": torch.full((3, 32, 32), level + i, dtype=torch.uint8), "attributes": torch.tensor([i % 2, 1])}
+            for i in range(20)
+        ]
+
+
+def test_a_judge_learns_from_what_is_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(judging, "train_judge", lambda images, labels, *rest: seen.extend((images, labels)))
+    for held_out, levels in (("test", {2}), ("val_and_test", {1, 2})):
+        seen.clear()
+        settings = JudgeSettings(held_out=held_out)  # type: ignore[arg-type]
+        judging.judge_of(_Faces(tmp_path), [0], ["Odd"], settings)
+        assert set((seen[0][:, 0, 0, 0] // 100).tolist()) == levels
+        assert torch.equal(seen[1][:, 0], seen[0][:, 0, 0, 0] % 2)
 
 
 @pytest.mark.parametrize(
@@ -193,6 +302,7 @@ def test_refused_with_a_trainer(build: Callable[[], pl.LightningModule], setting
         ({"labels_from": "controller"}, "needs model.controller"),
         ({"critic_every": 0}, "model.critic_every is 0"),
         ({"anti_labeler_decay": 0.0}, "model.anti_labeler_decay is 0.0"),
+        ({"measured_iterations": [3, 1]}, "model.measured_iterations is"),
         ({"shown_labels": ["Rnged"]}, "Did you mean 'Ringed'"),
     ],
 )

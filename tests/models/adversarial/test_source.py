@@ -99,3 +99,42 @@ def test_a_label_that_the_controller_lost_ends_with_counts() -> None:
     source = LabelSource(GRAPH, "controller", _Controller())
     with pytest.raises(RunError, match=r"drew labels 8000 times: Round=1 in \d+, Night=1 in 0"):
         source.conditioned(lambda: uniform(2, 6), {"Round": 1, "Night": 1})
+
+
+def test_every_draw_that_meets_a_condition_is_taken() -> None:
+    source = LabelSource(GRAPH, "controller", _Controller())
+    asked: list[int] = []
+
+    def draw(count: int) -> Tensor:
+        asked.append(count)
+        return uniform(count, 6, len(asked))
+
+    labels = source.collected(3000, draw, {"Ringed": 1})
+    assert labels.shape == (3000, 3) and labels.float().mean(0).tolist() == [1.0, 1.0, 0.0]
+    assert sum(asked) < 3 * 8192  # a quarter of the draws is ringed
+    everything = torch.cat([source.observed(uniform(8192, 6, seed)) for seed in range(1, len(asked) + 1)])
+    assert torch.equal(labels, everything[everything[:, 1] == 1][:3000])
+    with pytest.raises(RunError, match=r"Night=1 in 0") as refused:
+        source.collected(2, draw, {"Night": 1})
+    assert "drew labels 507904 times" in str(refused.value)  # not four million
+
+
+def test_a_condition_on_a_law_is_drawn_at_once() -> None:
+    source = LabelSource(GRAPH, "law")
+    source.learn(rows(), TRUTH)
+    labels = source.collected(20000, lambda count: uniform(count, 3), {"Ringed": 0})
+    assert frequencies(labels).tvd(TRUTH.joint().given({"Ringed": 0})) < 0.015
+    with pytest.raises(DataError):
+        source.collected(4, lambda count: uniform(count, 3), {"Round": 0, "Ringed": 1})
+
+
+def test_unknown_conditionals_are_warned_of_where_they_are_used(caplog: pytest.LogCaptureFixture) -> None:
+    graph = CausalGraph({"Round": [], "Ringed": ["Round"], "Night": ["Round", "Ringed"]})
+    for labels_from, warned in (("data", True), ("law", True), ("controller", False)):
+        caplog.clear()
+        source = LabelSource(graph, labels_from, _Controller())  # type: ignore[arg-type]
+        source.learn(rows(), None)
+        assert ("1 conditionals of Night are unknown" in caplog.text) is warned, labels_from
+    caplog.clear()
+    LabelSource(GRAPH, "data").learn(rows(), None)
+    assert not caplog.text

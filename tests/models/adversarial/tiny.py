@@ -45,7 +45,7 @@ def stage(iterations: int) -> functools.partial[ControllerStage]:
     return functools.partial(
         ControllerStage, network=functools.partial(Controller, noise_dims=3, width=4, layers=3),
         critic=functools.partial(Critic, width=4, layers=3), optimizer=adam, iterations=iterations, batch_size=8,
-        critic_steps=2,
+        critic_steps=2, samples_tvd=2000,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ noise counts as difference too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -53,25 +53,3 @@ def intra_label_distance(images: Tensor, labels: Tensor, names: Sequence[str]) -
     """
     known = [value for value in distances_by_label(images, labels, names).values() if value == value]
     return sum(known) / len(known) if known else float("nan")
-
-
-def distances_over_time(
-    images: Mapping[int, Tensor], labels: Tensor, names: Sequence[str]
-) -> tuple[list[int], dict[str, list[float]]]:
-    """The mode-collapse check: distances within each label, of images of the same labels and noise at several steps.
-
-    Args:
-        images: (N, C, S, S) in [-1, 1] of each step.
-        labels: (N, n), the same at every step.
-        names: of the labels.
-
-    Returns:
-        the steps, ascending, and the distances at them by name; "all" is the mean over values.
-    """
-    steps = sorted(images)
-    found: dict[str, list[float]] = {"all": []}
-    for step in steps:
-        found["all"].append(intra_label_distance(images[step], labels, names))
-        for name, value in distances_by_label(images[step], labels, names).items():
-            found.setdefault(name, []).append(value)
-    return steps, found

@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ class JudgeSettings:
         flip: mirror every other batch left to right, which must change no label.
         independent: weigh images by `open_weights`; false: so that both values of a label weigh the same in all. With
             dozens of labels hardly two images agree in all but one, and only the latter is possible.
+        floor: balanced accuracy on the images held back, that it needs to judge a label; 0.5 is that of a guess.
+        held_out: what it learns from: the test images, or val_and_test, where these are few and choose nothing.
         version: raised when the same settings give another judge.
 
     Raises:
@@ -67,6 +69,8 @@ class JudgeSettings:
     least: int = 20
     flip: bool = True
     independent: bool = True
+    floor: float = 0.75
+    held_out: Literal["test", "val_and_test"] = "test"
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -77,6 +81,10 @@ class JudgeSettings:
             raise ConfigError(
                 f"judge.held_back is {self.held_back}, lr {self.lr}. Expected within (0, 1), and above 0."
             )
+        if not 0.0 <= self.floor <= 1.0:
+            raise ConfigError(f"judge.floor is {self.floor}. Expected a balanced accuracy within [0, 1].")
+        if self.held_out not in ("test", "val_and_test"):
+            raise ConfigError(f"judge.held_out is {self.held_out!r}. Expected 'test' or 'val_and_test'.")
 
 
 class Judge:
@@ -124,11 +132,11 @@ class Judge:
         return torch.where(found.isnan(), found, (found > 0.5).to(found))
 
     def measures(self) -> dict[str, float]:
-        """How well it judges: judge/accuracy/male, judge/balanced_accuracy/male; labels not judged are left out."""
+        """How well it judges: judge/accuracy/male, judge/balanced_accuracy/male; also where it is not enough."""
         found: dict[str, float] = {}
         for report in self.reports:
             for name, value in (("accuracy", report.accuracy), ("balanced_accuracy", report.balanced_accuracy)):
-                if report.judged and not math.isnan(value):
+                if report.enough and not math.isnan(value):
                     found[f"judge/{name}/{snake(report.name)}"] = value
         return found
 
@@ -173,7 +181,7 @@ def train_judge(
                 file.write(network)
     used = _weights(y[trained], settings) > 0
     counts = [_counts(y[trained][used[:, i], i]) for i in range(len(names))]
-    return Judge(network, _reports(network, x[tested], y[tested], counts, names, levels, settings.least))
+    return Judge(network, _reports(network, x[tested], y[tested], counts, names, levels, settings))
 
 
 def _weights(labels: Tensor, settings: JudgeSettings) -> Tensor:
@@ -220,18 +228,20 @@ def _reports(
     trained: Sequence[tuple[int, int]],
     names: Sequence[str],
     levels: int,
-    least: int,
+    settings: JudgeSettings,
 ) -> list[LabelReport]:
     """How each label of tested images (N, C, S, S) is judged; `trained` counts what each was trained on."""
     unknown = (float("nan"), float("nan"))
-    known = [LabelReport(name, trained[i], _counts(y[:, i]), *unknown, least) for i, name in enumerate(names)]
+    known = [LabelReport(name, trained[i], _counts(y[:, i]), *unknown, settings.least) for i, name in enumerate(names)]
     answers = torch.cat([Judge(network, known).answers(scaled(part, levels)) for part in x.split(_TOGETHER)])
     found = []
     for i, report in enumerate(known):
         right = (answers[:, i] == y[:, i]).double()
         balanced = sum(float(right[y[:, i] == value].mean()) for value in (0, 1)) / 2
         found.append(
-            replace(report, accuracy=float(right.mean()), balanced_accuracy=balanced) if report.judged else report
+            replace(report, accuracy=float(right.mean()), balanced_accuracy=balanced, floor=settings.floor)
+            if report.enough
+            else report
         )
     return found
 

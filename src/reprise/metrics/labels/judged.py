@@ -33,12 +33,17 @@ def label_share(labels: Tensor, names: Sequence[str], event: Mapping[str, int]) 
 
 
 def agreement(answers: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """Share of images that are judged to have the value that was asked for, by label; NaN where one is not judged.
+    """Share of images that are judged to have the value that was asked for, by label: the mean of both values' shares.
+
+    Were it the share of all images, a judge that never sees a rare label would agree nearly always. It is NaN where a
+    label is not judged, or where only one value of it was asked for.
 
     Args:
         answers: (B, n), see `judged_share`.
         labels: (B, n) of 0 and 1, that the images were made from.
         names: of the labels.
     """
-    right = (answers == labels.to(answers)).double().masked_fill(answers.isnan(), float("nan")).mean(0)
-    return dict(zip(names, right.tolist(), strict=True))
+    asked = labels.to(answers)
+    right = (answers == asked).double().masked_fill(answers.isnan(), float("nan"))
+    zeros, ones = ((right * (asked == value)).sum(0) / (asked == value).sum(0) for value in (0, 1))
+    return dict(zip(names, ((zeros + ones) / 2).tolist(), strict=True))

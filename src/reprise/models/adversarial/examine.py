@@ -88,7 +88,8 @@ def examine(
     Reports, with the names of queries (`reprise.nn.causal.queries`):
     `images_p_male/do_mustache`: share of images judged male; `p_male/do_mustache`: share of the labels they were made
     from; `agreement/do_mustache`, `agreement/given_mustache`: share of images judged to have what the query sets or
-    asks for; `agreement/observe/male`: share of images of observed labels judged to have the label as asked;
+    asks for; `agreement/observe/male`: share of images of observed labels judged to have the label as
+    asked, the mean over its values;
     `intra_label_distance` and, by value, `intra_label_distance/mustache` (`reprise.metrics.labels.distance`) of images
     of observed labels; and how well the judge itself judges (`Judge.measures`).
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from reprise.config.errors import ConfigError
+from reprise.models.adversarial.batch_norm import normalised_by
 from reprise.models.adversarial.labels import LabelNoise, encoded, moved, noisy
 from reprise.models.adversarial.networks import LabelledNetworks
 from reprise.models.adversarial.showing import whole_numbers
@@ -20,6 +21,8 @@ from reprise.nn.causal.law import binary
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
 from reprise.samples.grids import columns_grid, sample_grid
+
+_COMPANY = 64  # images of the batch whose statistics stand for those of the batch at hand, as many as in training
 
 
 class GeneratingModule(pl.LightningModule):
@@ -73,11 +76,11 @@ class GeneratingModule(pl.LightningModule):
             DataError: the condition has probability 0.
             RunError: a controller does not draw the condition.
         """
-
-        def draw() -> Tensor:
-            return torch.rand(count, self.source.width, generator=generator, dtype=torch.float64)
-
-        return self.labels_by(draw, kind, values)
+        if kind == "given" and values:
+            for name in values:
+                self.graph.index(name)
+            return self.source.collected(count, lambda rows: self._uniform(rows, generator), values)
+        return self.labels_by(lambda: self._uniform(count, generator), kind, values)
 
     def labels_by(self, draw: Callable[[], Tensor], kind: Kind, values: dict[str, int]) -> Tensor:
         """As `draw_labels`, of uniform numbers (B, source.width) that `draw` gives, other ones each time."""
@@ -88,6 +91,9 @@ class GeneratingModule(pl.LightningModule):
         if kind == "observe" or not values:
             return self.source.observed(draw())
         return self.source.intervened(draw(), values) if kind == "do" else self.source.conditioned(draw, values)
+
+    def _uniform(self, count: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(count, self.source.width, generator=generator, dtype=torch.float64)
 
     def images_of(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Images of labels, with statistics of evaluation.
@@ -119,9 +125,19 @@ class GeneratingModule(pl.LightningModule):
         parts = zip(
             (2.0 * z - 1.0).float().to(device).split(self.sampling_batch), code.split(self.sampling_batch), strict=True
         )
-        with self._evaluating():
+        with self._evaluating(), normalised_by(self.network.generator, self._observed_batch):
             made = [self.network.generator(*part) for part in parts]
         return torch.cat(made).float().clamp(-1.0, 1.0)
+
+    def _observed_batch(self) -> Tensor:
+        """Images of a batch of observed labels, always of the same draws."""
+        generator, n = torch.Generator().manual_seed(0), len(self.graph)
+        labels = self.draw_labels(_COMPANY, "observe", {}, generator)
+        u = torch.rand(_COMPANY, self.noise + 2 * n, generator=generator, dtype=torch.float64)
+        z, noise = u.split([self.noise, 2 * n], 1)
+        code = self.code(noisy(labels, noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise))
+        images: Tensor = self.network.generator((2.0 * z - 1.0).float().to(self.device), code.float().to(self.device))
+        return images
 
     @contextlib.contextmanager
     def _evaluating(self) -> Iterator[None]:

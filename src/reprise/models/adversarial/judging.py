@@ -18,8 +18,9 @@ _DRAWN = 12000  # images where the data can be drawn with any labels
 def judge_of(datamodule: Any, columns: Sequence[int], names: Sequence[str], settings: JudgeSettings) -> Judge:
     """Train a judge, or read the one that was trained on the same images before.
 
-    It learns from the test images. Where the data module draws pictures of any labels, it learns from such, every
-    combination equally often: labels that always come together in the data could not be told apart otherwise.
+    It learns from the test images, or these and the validation images. Where the data module draws pictures of any
+    labels, it learns from such, every combination equally often: labels that always come together in the data could not
+    be told apart otherwise.
 
     Args:
         datamodule: of images, after its `setup`.
@@ -27,7 +28,9 @@ def judge_of(datamodule: Any, columns: Sequence[int], names: Sequence[str], sett
         names: of these labels.
         settings: how the judge is trained.
     """
-    images, labels = _drawn(datamodule, settings.seed) if hasattr(datamodule, "draw") else _held_out(datamodule)
+    images, labels = (
+        _drawn(datamodule, settings.seed) if hasattr(datamodule, "draw") else _held_out(datamodule, settings)
+    )
     folder = Path(datamodule.cache) / "judges"
     return train_judge(images, labels[:, list(columns)], names, settings, datamodule.shape.levels, folder)
 
@@ -37,7 +40,7 @@ def _drawn(datamodule: Any, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(datamodule.draw(labels, seed)), torch.from_numpy(labels)
 
 
-def _held_out(datamodule: Any) -> tuple[Tensor, Tensor]:
-    held_out = datamodule.reference_set("test")
-    items = [held_out[i] for i in range(len(held_out))]
+def _held_out(datamodule: Any, settings: JudgeSettings) -> tuple[Tensor, Tensor]:
+    splits = ("val", "test") if settings.held_out == "val_and_test" else ("test",)
+    items = [part[i] for part in map(datamodule.reference_set, splits) for i in range(len(part))]
     return torch.stack([item["image"] for item in items]), torch.stack([item["attributes"] for item in items])

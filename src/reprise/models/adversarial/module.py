@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -20,32 +20,19 @@ from reprise.models.adversarial.announce import announce, require_whole_networks
 from reprise.models.adversarial.examine import examine
 from reprise.models.adversarial.generating import GeneratingModule
 from reprise.models.adversarial.judging import judge_of
-from reprise.models.adversarial.labels import LabelNoise, columns_of, noisy
+from reprise.models.adversarial.labels import LabelNoise, columns_of
 from reprise.models.adversarial.networks import LabelledNetworks
+from reprise.models.adversarial.over_time import DistancesOverTime
+from reprise.models.adversarial.rounds import Round, rounds_of
 from reprise.models.adversarial.source import LabelsFrom, LabelSource, training_labels
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.adversarial.tally import Tally
 from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.causal.queries import query_table
-from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
 
 log = logging.getLogger(__name__)
 _AGREEMENT = 256  # images drawn for the Labeler to read, at validations and in evaluations
-
-
-class Round(NamedTuple):
-    """What a generator is given for a batch.
-
-    Attributes:
-        z: (B, noise) in [-1, 1].
-        believed: (B, n) labels as the labelers are to read them, in [0, 1].
-        code: (B, n) the numbers for the generator.
-    """
-
-    z: Tensor
-    believed: Tensor
-    code: Tensor
 
 
 class LabelledGAN(GeneratingModule):
@@ -69,6 +56,8 @@ class LabelledGAN(GeneratingModule):
         sampling_batch: images drawn at once.
         judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
         examined: images that it looks at, of each condition and each intervention.
+        measured_iterations: iterations of the image networks, after which the distance within labels is measured.
+        training_images: how many the protocol has; other data are refused. None to take what there is.
 
     Raises:
         ConfigError: a number or a name is none of those expected.
@@ -91,6 +80,8 @@ class LabelledGAN(GeneratingModule):
         sampling_batch: int,
         judge: JudgeSettings | None,
         examined: int,
+        measured_iterations: Sequence[int],
+        training_images: int | None,
     ) -> None:
         super().__init__(networks, graph, label_noise, sampling_batch)
         self.automatic_optimization = False
@@ -106,7 +97,9 @@ class LabelledGAN(GeneratingModule):
             self.stage = controller(graph=graph, seed=seed)
         self.source = LabelSource(graph, labels_from, None if self.stage is None else self.stage.network)
         self.count, self.judge, self.examined = samples, judge, examined
-        self._found: set[str] = set()  # names of what a judge found
+        self.training_images = training_images
+        self.distances = DistancesOverTime(measured_iterations)
+        self._found: set[str] = set()  # names of what only some evaluations have
         with_parents = [name for name in graph.names if graph.parents(name)]
         self.shown_labels = with_parents if shown_labels is None else shown_labels
         for name in self.shown_labels:
@@ -139,7 +132,7 @@ class LabelledGAN(GeneratingModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """One iteration."""
-        t, first = int(self.iteration), 0 if self.stage is None else self.stage.iterations
+        t, first = int(self.iteration), self._first_stage
         if t % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._log_means()  # of the iterations before, now that they are counted
         if self.stage is not None and t < first:
@@ -152,35 +145,40 @@ class LabelledGAN(GeneratingModule):
             found = self.train_images(real, labels, batch, t - first)
         self.iteration += 1
         self.tally.add(found)
+        if self.stage is not None and t + 1 == first:
+            self._log_now({f"train/{name}": value for name, value in self._measure_stage(self.stage).items()})
+        if self.distances.is_due(t + 1 - first):
+            images, labels, _ = self._draw_and_read()
+            distance = intra_label_distance(images, labels, self.graph.names)
+            self.distances.note(t + 1 - first, distance)
+            self._log_now({"train/intra_label_distance": distance})
+
+    @property
+    def _first_stage(self) -> int:
+        """Iterations before those of the image networks."""
+        return 0 if self.stage is None else self.stage.iterations
+
+    def _measure_stage(self, stage: ControllerStage) -> dict[str, float]:
+        """What the controller's labels are like, with a warning of those that it has lost."""
+        found, lost = stage.measure(self.source.laws[0])
+        for words in lost if self.trainer.is_global_zero else ():
+            log.warning("%s", words)
+        return found
 
     def on_train_end(self) -> None:
         """Log what the last iterations leave."""
         self._log_means()
 
     def _log_means(self) -> None:
-        values = {f"train/{name}": value for name, value in self.tally.take().items()}
+        self._log_now({f"train/{name}": value for name, value in self.tally.take().items()})
+
+    def _log_now(self, values: dict[str, float]) -> None:
         for logger in self.trainer.loggers if values else ():
             logger.log_metrics(values, step=int(self.iteration))
 
     def rounds(self, positions: Sequence[int], count: int, device: torch.device) -> tuple[Tensor, list[Round]]:
-        """All that is drawn for a batch: uniform numbers (2, B, n) for the real labels' noise, and rounds of fakes.
-
-        Args:
-            positions: of the examples in the stream.
-            count: rounds.
-            device: where they are wanted; drawn on the CPU.
-        """
-        n = len(self.graph)
-        width = self.noise + self.source.width + 2 * n
-        u = ExampleDraws(self.seed, "adversarial", positions).uniform(2 * n + count * width)
-        own, *parts = u.split([2 * n, *[width] * count], 1)
-        return own.unflatten(1, (2, n)).transpose(0, 1), [self._round(part, device) for part in parts]
-
-    def _round(self, u: Tensor, device: torch.device) -> Round:
-        n = len(self.graph)
-        z, source, noise = u.split([self.noise, self.source.width, 2 * n], 1)
-        believed = noisy(self.source.observed(source), noise.unflatten(1, (2, n)).transpose(0, 1), self.label_noise)
-        return Round(*(x.float().to(device) for x in (2.0 * z - 1.0, believed, self.code(believed))))
+        """All that is drawn for a batch; see `rounds_of`."""
+        return rounds_of(self, self.seed, positions, count, device)
 
     def scaled(self, image: Tensor) -> Tensor:
         """Whole numbers to [-1, 1]."""
@@ -195,16 +193,24 @@ class LabelledGAN(GeneratingModule):
         """Find the labels of the graph among those of the data, and learn their law.
 
         Raises:
-            ConfigError: the data lack one of them.
+            ConfigError: the data lack one of them, or are others than the protocol's.
         """
         datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         self.columns = columns_of(self.graph.names, getattr(datamodule, "attributes", None))
         if stage == "fit":
             true_law = getattr(datamodule, "true_law", None)
             rows = training_labels(datamodule, self.columns)
+            self._check_data(len(rows))
             self.source.learn(rows, true_law)
             if self.stage is not None:
                 self.stage.learn_from(rows)
+
+    def _check_data(self, found: int) -> None:
+        if self.training_images not in (None, found):
+            raise ConfigError(
+                f"the data have {found} training images, and the protocol has {self.training_images}. Give the whole "
+                f"data set, or set model.training_images={found}, which is recorded as a deviation."
+            )
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Refuse trainers that cannot go together with updates by hand, before Lightning refuses some in other words.
@@ -236,17 +242,24 @@ class LabelledGAN(GeneratingModule):
     def on_test_epoch_end(self) -> None:
         """As after a validation; and let a judge look at images, where there is to be one."""
         self._look("test")
-        if self.judge is None:
-            return
+        found = {f"intra_label_distance/{name}": value for name, value in self.distances.found().items()}
+        if self.stage is not None and int(self.iteration) >= self._first_stage:
+            found |= self._measure_stage(self.stage)
+        if self.judge is not None:
+            found |= self._examine(self.judge)
+        for name, value in found.items():
+            self._found.add(f"test/{name}")
+            self.log(f"test/{name}", value)
+
+    def _examine(self, settings: JudgeSettings) -> dict[str, float]:
+        """What a judge finds; its pictures go among the samples."""
         names = self.graph.names
-        judge = judge_of(self.trainer.datamodule, self.columns, names, self.judge)  # type: ignore[attr-defined]
+        judge = judge_of(self.trainer.datamodule, self.columns, names, settings)  # type: ignore[attr-defined]
         found = examine(self, judge, names, query_table(names), 0, self.examined)
         for line in found.notes if self.trainer.is_global_zero else ():
             log.info("judge: %s", line)
-        for name, value in found.metrics.items():
-            self._found.add(f"test/{name}")
-            self.log(f"test/{name}", value)
         self.samples = [s for s in self.samples if s.name not in {one.name for one in found.samples}] + found.samples
+        return found.metrics
 
     def _read(self, batch: dict[str, Any], split: str) -> None:
         labels = batch["attributes"][:, self.columns].float()
@@ -258,24 +271,31 @@ class LabelledGAN(GeneratingModule):
         self.log(f"{split}/labeler_accuracy", self.labeler_accuracy, batch_size=len(labels))
 
     def _look(self, split: str) -> None:
+        images, labels, read = self._draw_and_read()
+        self.log(f"{split}/labeler_agreement", (read == labels.bool()).float().mean())
+        if split == "val" or self.judge is None:  # else the examination measures it, and a name is logged once
+            self.log(f"{split}/intra_label_distance", intra_label_distance(images, labels, self.graph.names))
+        if split == "val":
+            self.log("val/iterations", self.iteration.float())  # as monitor: the last iterate is kept
+        self.samples = []
+        if self.count and int(self.iteration) >= self._first_stage:
+            self.samples = showing.pictures(images[: self.count], self, self.shown_labels, self.shape.levels)
+
+    @torch.no_grad()
+    def _draw_and_read(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (N, C, S, S) of fixed draws, their labels (N, n), and these as the Labeler reads them, on the CPU."""
         generator = torch.Generator().manual_seed(0)
         labels = self.draw_labels(_AGREEMENT, "observe", {}, generator)
-        agreed, made = [], []
+        read, made = [], []
         for part in labels.split(self.sampling_batch):
             images = self.images_of(part, generator)
-            with self._evaluating(), torch.no_grad():
-                read = self.network.labeler(images) > 0
-            agreed.append(read.cpu() == (part > 0))
+            with self._evaluating():
+                read.append((self.network.labeler(images) > 0).cpu())
             made.append(images.cpu())
-        self.log(f"{split}/labeler_agreement", torch.cat(agreed).float().mean())
-        self.log(f"{split}/intra_label_distance", intra_label_distance(torch.cat(made), labels, self.graph.names))
-        self.samples = []
-        if self.count:
-            drawn = torch.cat(made)[: self.count]
-            self.samples = showing.pictures(drawn, self, self.shown_labels, self.shape.levels)
+        return torch.cat(made), labels, torch.cat(read)
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
         names = ("labeler_loss", "labeler_accuracy", "labeler_agreement", "intra_label_distance")
-        versions = {f"{split}/{name}": 1 for split in ("val", "test") for name in names}
+        versions = {f"{split}/{name}": 1 for split in ("val", "test") for name in names} | {"val/iterations": 1}
         return versions | dict.fromkeys(sorted(self._found), 1)

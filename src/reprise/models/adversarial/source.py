@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError, RunError
@@ -16,6 +18,11 @@ from reprise.nn.causal.law import MAX_LABELS, CausalLaw, LabelLaw, binary
 LabelsFrom = Literal["controller", "law", "data"]
 Kind = Literal["observe", "given", "do"]
 _ROUNDS = 4000  # draws of a batch after which conditioning by rejection gives up, as in the released code
+
+_AT_ONCE = 8192  # draws of a controller where all that meet a condition are taken
+_MOST, _NONE = 4_000_000, 500_000  # draws after which that gives up: with too few that meet it, and with none
+
+log = logging.getLogger(__name__)
 
 
 class SoftLabels(Protocol):
@@ -67,8 +74,23 @@ class LabelSource(nn.Module):
             same = true_law is not None and set(true_law.graph.names) >= set(self.graph.names)
             law = true_law.joint().of(self.graph.names) if same and true_law is not None else law
             law = law.fit(self.graph).joint()
+        if not self._by_network:
+            self._say_what_is_unknown(law.fit(self.graph))
         self.table.copy_(torch.from_numpy(law.table))
         self._laws = None
+
+    @staticmethod
+    @rank_zero_only
+    def _say_what_is_unknown(fit: CausalLaw) -> None:
+        """Warn of conditionals that no data say anything of."""
+        if fit.undefined:
+            labels = ", ".join(dict.fromkeys(name for name, _ in fit.undefined))
+            log.warning(
+                "%d conditionals of %s are unknown, since their parents never have these values together. They count "
+                "as 1/2 where do() brings such values about, so what is drawn there is a guess. A graph with fewer "
+                "arrows into these labels needs no such guess.",
+                len(fit.undefined), labels,
+            )  # fmt: skip
 
     @property
     def laws(self) -> tuple[LabelLaw, CausalLaw]:
@@ -115,7 +137,7 @@ class LabelSource(nn.Module):
 
     @torch.no_grad()
     def conditioned(self, draw: Callable[[], Tensor], values: Mapping[str, int]) -> Tensor:
-        """Labels that meet a condition.
+        """Labels that meet a condition, each row by draws of its own: it does not depend on which others are wanted.
 
         Args:
             draw: gives uniform numbers (B, width), other ones each time.
@@ -127,7 +149,7 @@ class LabelSource(nn.Module):
         """
         if not self._by_network:
             return self._of_table(self.laws[0].given(values), draw())
-        names = [(self.graph.index(name), binary(name, value)) for name, value in values.items()]
+        names = self._places(values)
         labels, open_ = torch.empty(0), torch.empty(0)
         met, drawn = torch.zeros(len(names)), 0
         for _ in range(_ROUNDS):
@@ -141,12 +163,36 @@ class LabelSource(nn.Module):
             open_ &= ~fits
             if not open_.any():
                 return labels
-        shares = ", ".join(f"{name}={value} in {int(n)}" for (name, value), n in zip(values.items(), met, strict=True))
-        raise RunError(
-            f"the controller was asked for {dict(values)} and drew labels {drawn} times: {shares}; all at once too "
-            "rarely. It has lost a rare label, or never knew the combination. Use do= in place of given=, or train the "
-            "controller longer."
-        )
+        raise RunError(_too_rare(values, drawn, met))
+
+    @torch.no_grad()
+    def collected(self, count: int, draw: Callable[[int], Tensor], values: Mapping[str, int]) -> Tensor:
+        """As `conditioned`, but all draws that meet the condition are taken, whichever row they were drawn for.
+
+        Args:
+            count: rows.
+            draw: gives uniform numbers (rows, width), other ones each time.
+            values: the condition.
+
+        Raises:
+            DataError: the law gives the condition probability 0.
+            RunError: the controller draws it too rarely, or not at all in the first half million draws.
+        """
+        if not self._by_network:
+            return self._of_table(self.laws[0].given(values), draw(count))
+        names, kept = self._places(values), []
+        met, found, drawn = torch.zeros(len(names)), 0, 0
+        while found < count and drawn < (_MOST if found else _NONE):
+            labels = self.observed(draw(_AT_ONCE))
+            parts = torch.stack([labels[:, i] == value for i, value in names])
+            kept.append(labels[parts.all(0)])
+            met, found, drawn = met + parts.sum(1), found + len(kept[-1]), drawn + len(labels)
+        if found < count:
+            raise RunError(_too_rare(values, drawn, met))
+        return torch.cat(kept)[:count]
+
+    def _places(self, values: Mapping[str, int]) -> list[tuple[int, int]]:
+        return [(self.graph.index(name), binary(name, value)) for name, value in values.items()]
 
     def _of_network(self, u: Tensor, values: Mapping[str, int] | None) -> Tensor:
         controller = self._controller[0]
@@ -165,6 +211,15 @@ class LabelSource(nn.Module):
         codes = np.minimum(codes, np.flatnonzero(table)[-1])  # where the product was rounded up
         n = len(law.names)
         return torch.from_numpy((codes[:, None] >> np.arange(n - 1, -1, -1) & 1).astype(np.uint8))
+
+
+def _too_rare(values: Mapping[str, int], drawn: int, met: Tensor) -> str:
+    shares = ", ".join(f"{name}={value} in {int(n)}" for (name, value), n in zip(values.items(), met, strict=True))
+    return (
+        f"the controller was asked for {dict(values)} and drew labels {drawn} times: {shares}; all at once too rarely. "
+        "It has lost a rare label, or never knew the combination. Use do= in place of given=, or train the controller "
+        "longer."
+    )
 
 
 def training_labels(datamodule: Any, columns: Sequence[int]) -> np.ndarray:

@@ -11,10 +11,14 @@ from torch import Tensor, nn
 
 from reprise.config.errors import ConfigError
 from reprise.models.causal_controller.critic import Critic
+from reprise.models.causal_controller.distances import distances_of
 from reprise.models.causal_controller.draws import RealRows
 from reprise.models.causal_controller.duel import Duel
+from reprise.models.causal_controller.measures import count_draws, lost_labels
 from reprise.models.causal_controller.network import Controller
 from reprise.nn.causal.graph import CausalGraph
+from reprise.nn.causal.law import LabelLaw
+from reprise.nn.causal.queries import snake
 from reprise.nn.randomness import example_rng
 
 
@@ -37,6 +41,7 @@ class ControllerStage(nn.Module):
         penalty: lambda of the gradient penalty.
         pack: rows that the critic sees as one; 1 is the paper's.
         rare_share: chance of a real row to be drawn among those with a rare label; 0 is the paper's.
+        samples_tvd: draws of a measurement.
 
     Raises:
         ConfigError: a number is out of range.
@@ -55,10 +60,13 @@ class ControllerStage(nn.Module):
         penalty: float = 0.1,
         pack: int = 1,
         rare_share: float = 0.0,
+        samples_tvd: int = 500_000,
     ) -> None:
         super().__init__()
-        if iterations < 1:
-            raise ConfigError(f"model.controller.iterations is {iterations}. Expected 1 or more.")
+        for name, value in (("iterations", iterations), ("samples_tvd", samples_tvd)):
+            if value < 1:
+                raise ConfigError(f"model.controller.{name} is {value}. Expected 1 or more.")
+        self.seed, self.samples_tvd = seed, samples_tvd
         self.iterations = iterations
         self.network = network(graph=graph)
         self.critic = critic(inputs=pack * len(graph))
@@ -95,3 +103,26 @@ class ControllerStage(nn.Module):
         with torch.autocast(self.critic.flat.device.type, enabled=False):
             draws = self._duel.draw(t, self._rows)
             return self._duel.play(draws, self._rows, critic.step, controller.step, announce)[0]
+
+    def measure(self, law: LabelLaw) -> tuple[dict[str, float], list[str]]:
+        """How the labels that the controller draws differ from the data's.
+
+        Args:
+            law: of the training labels.
+
+        Returns:
+            `tvd` (combinations that the data lack are left out, as released), `tvd_all` (all are counted),
+            `lost_labels`, and P(label = 1) as `marginal/mustache`; and a sentence for each label that is lost.
+        """
+        counted = count_draws(self.network, self.samples_tvd, [self.seed])[0]
+        drawn = counted.law(law.names)
+        lost = lost_labels(drawn, law)
+        found = distances_of(counted, law) | {"lost_labels": float(len(lost))}
+        found |= {f"marginal/{snake(name)}": drawn.marginal(name) for name in law.names}
+        words = [
+            f"the controller draws {name}=1 in {drawn.marginal(name):.5f} of the rows, the data have "
+            f"{law.marginal(name):.5f}: it is lost or about to be, so the images hardly show it. Remedies: "
+            "model.controller.rare_share, model.controller.pack, or more iterations."
+            for name in lost
+        ]
+        return found, words

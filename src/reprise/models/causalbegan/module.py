@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -54,6 +54,8 @@ class CausalBEGAN(LabelledGAN):
         sampling_batch: images drawn at once; it does not change them.
         judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
         examined: images that it looks at, of each condition and each intervention.
+        measured_iterations: iterations of the image networks, after which the distance within labels is measured.
+        training_images: how many the protocol has; other data are refused. None to take what there is.
 
     Raises:
         ConfigError: a number is out of range.
@@ -80,6 +82,8 @@ class CausalBEGAN(LabelledGAN):
         sampling_batch: int = 64,
         judge: JudgeSettings | None = None,
         examined: int = 1000,
+        measured_iterations: Sequence[int] = (),
+        training_images: int | None = None,
     ) -> None:
         for name, values in (("gamma", gamma), ("lambdas", lambdas)):
             if len(values) != 3 or min(values) < 0:
@@ -102,6 +106,8 @@ class CausalBEGAN(LabelledGAN):
             sampling_batch,
             judge,
             examined,
+            measured_iterations,
+            training_images,
         )
         self.network: Networks = networks
         self.lr_schedule = lr_schedule

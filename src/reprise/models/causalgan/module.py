@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from reprise.config.errors import ConfigError
 from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
+from reprise.models.adversarial.batch_norm import unnoted
 from reprise.models.adversarial.labels import LabelNoise, noisy
-from reprise.models.adversarial.module import LabelledGAN, Round
+from reprise.models.adversarial.module import LabelledGAN
+from reprise.models.adversarial.rounds import Round
 from reprise.models.adversarial.source import LabelsFrom
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.adversarial.stepping import gradients_of, mean_over_processes, update
@@ -56,6 +58,8 @@ class CausalGAN(LabelledGAN):
         sampling_batch: images drawn at once; with running statistics it does not change them.
         judge: how a judge is trained that looks at the images when a run is evaluated; None for no judge.
         examined: images that it looks at, of each condition and each intervention.
+        measured_iterations: iterations of the image networks, after which the distance within labels is measured.
+        training_images: how many the protocol has; other data are refused. None to take what there is.
 
     Raises:
         ConfigError: a number is out of range, or choices do not go together.
@@ -84,6 +88,8 @@ class CausalGAN(LabelledGAN):
         sampling_batch: int = 64,
         judge: JudgeSettings | None = None,
         examined: int = 1000,
+        measured_iterations: Sequence[int] = (),
+        training_images: int | None = None,
     ) -> None:
         for name, value in (("generator_steps", generator_steps), ("critic_every", critic_every)):
             if value < 1:
@@ -112,6 +118,8 @@ class CausalGAN(LabelledGAN):
             sampling_batch,
             judge,
             examined,
+            measured_iterations,
+            training_images,
         )
         self.network: Networks = networks
         self.form: Form = form
@@ -165,9 +173,11 @@ class CausalGAN(LabelledGAN):
     def _generator_loss(self, one: Round, t: int) -> Tensor:
         networks = self.network
         images = networks.generator(one.z, one.code)
+        with unnoted(networks.labeler):  # its moving averages are of real images, by which it is evaluated
+            read = networks.labeler(images)
         return generator_loss(
             networks.discriminator(images),
-            networks.labeler(images),
+            read,
             networks.anti_labeler(images) if self.with_anti_labeler else None,
             one.believed,
             anti_labeler_weight(t, self.anti_labeler_decay),
