@@ -223,14 +223,10 @@ def test_inputs_are_files_or_folders(tmp_path: Path, recordings: Path) -> None:
         input_files(tmp_path)
 
 
-def test_two_inputs_of_one_name_and_several_arrays_are_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.zeros((features().n_mels, 4), np.float32))
+def test_several_arrays_in_one_file_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", x=np.zeros((features().n_mels, 4)), y=np.zeros(3))
     with pytest.raises(DataError, match=r"b\.npz holds 2 arrays, x, y\. Expected one"):
         read_mel(tmp_path / "b.npz", features())
-    (tmp_path / "a.wav").touch()
-    with pytest.raises(DataError, match=r"holds a\.npy and a\.wav\. Expected one of them"):
-        input_files(tmp_path)
 
 
 def test_an_id_that_is_listed_twice_is_refused(tmp_path: Path) -> None:

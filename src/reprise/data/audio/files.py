@@ -119,16 +119,12 @@ def input_files(path: Path) -> list[Path]:
     """List the sound and mel files that a path stands for: itself, or those in a folder, sorted by name.
 
     Raises:
-        DataError: nothing there, or two files that differ in type only: what is made of them has their names.
+        DataError: nothing there.
     """
     if path.is_file():
         return [path]
     if path.is_dir():
         if found := sorted(p for p in path.iterdir() if p.suffix.lower() in SOUND + MEL):
-            names = [p.stem for p in found]
-            if twice := [i for i, name in enumerate(names) if name in names[:i]]:
-                one, other = found[names.index(names[twice[0]])].name, found[twice[0]].name
-                raise DataError(f"{path} holds {one} and {other}. Expected one of them: rename or remove the other.")
             return found
         raise DataError(f"{path} holds no file of type {', '.join(SOUND + MEL)}.")
     raise DataError(f"{path} does not exist. Expected a sound or mel file, or a folder of them.")
