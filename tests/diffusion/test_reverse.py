@@ -1,4 +1,4 @@
-"""Parameterisations against each other, the bound against closed forms, brute force and the sheet's vectors."""
+"""Parameterisations against each other, the bound against closed forms, brute force and reference values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules, posterior and sampling against the sheet's values and plain formulas."""
+"""Schedules, posterior and sampling against reference values and plain formulas."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def test_small_fields_have_the_papers_size(name: str) -> None:
     }
 
 
-# millions; the sheets count without the first convolution's and the output's odds and ends
+# millions; the papers count without the first convolution's and the output's odds and ends
 SIZES = {
     "pixelrnn/mnist_diagonal_bilstm": (0.065, 0.08),
     "pixelrnn/cifar10_pixelcnn": (5.2, 5.5),

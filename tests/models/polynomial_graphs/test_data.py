@@ -105,4 +105,4 @@ def test_the_distance_is_0_of_equals_and_1_of_strangers() -> None:
 def test_two_draws_of_one_law_differ_by_a_few_hundredths(graph: GraphName) -> None:
     data = PolynomialData(graph, False, 0, 3)
     floors = tvd(drawn(data, 50_000, "first"), drawn(data, 50_000, "second"))
-    assert 0.02 < float(floors.mean()) < 0.05  # the sheet of figures has 0.03 to 0.04
+    assert 0.02 < float(floors.mean()) < 0.05  # between two draws of one law
