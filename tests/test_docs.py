@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,14 @@ def test_the_readme_shows_what_was_run() -> None:
     block = text.partition(BEGIN)[2].partition(END)[0]
     for name in group_choices("paper"):
         assert f"| {cell(name)} |" in block
+
+
+def test_the_readme_names_every_extra() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("## Install as a package")[2].partition("\n## ")[0]
+    )
+    assert [extra for extra in project["optional-dependencies"] if f"`{extra}`" not in said] == []
 
 
 def test_committed_records_are_whole() -> None:

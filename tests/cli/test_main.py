@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import ROOT
 
+from reprise.cli.list import GROUPS, USAGE
 from reprise.cli.main import VERBS, main
 
 
@@ -41,6 +43,17 @@ def test_unknown_verbs_and_missing_words(capsys: pytest.CaptureFixture[str]) -> 
     assert "'models'" in capsys.readouterr().err
     assert main(["evaluate", "/nowhere"]) == 1
     assert "is no run directory" in capsys.readouterr().err
+
+
+def test_every_group_of_choices_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    folders = {p.name for p in (ROOT / "conf").iterdir() if p.is_dir()} - {"hydra", "paper"}
+    assert folders <= set(GROUPS.values())
+    assert set(GROUPS) <= set(re.findall(r"[a-z]+", USAGE.partition("\n\n")[0]))
+    assert main(["list", "graphs"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0] == "graphs:" and len(listed) == 1 + len(list((ROOT / "conf" / "graph").glob("*.yaml")))
+    assert "  g1                                     Causal Graph 1 of the paper, nine labels of CelebA" in listed
+    assert main(["list", "graph"]) == 0  # the group's own name, as it is typed on the command line
 
 
 def test_hydras_own_flags_work() -> None:

@@ -323,7 +323,8 @@ def test_costs_of_the_same_network_are_scaled_by_examples(paper):
     plain = measured(device_seconds=100.0, peak_memory_bytes=2**30)
     estimate = Estimator(HandMade().add(plain)).of_words([f"experiment={BASE}"])
     assert estimate.device_seconds == pytest.approx(100.0 * 1000)
-    basis = "training only, from 1 run of the same network on Plain CPU, scaled by its examples"
+    runs = "1 run on Plain CPU of the same model with examples of the same size"
+    basis = f"training only, from {runs}, scaled by their number"
     assert estimate.times(3).text == f"83.3 device-hours, 1.0 GiB ({basis})"
     # the throughput leaves the start out; another device's figures are not mixed in
     fast = replace(
@@ -335,6 +336,53 @@ def test_costs_of_the_same_network_are_scaled_by_examples(paper):
     assert estimate.device_seconds == pytest.approx(1e6 * 256 / 2560 * 2) and "on H100" in estimate.basis
     other = Estimator(HandMade().add(plain)).of_words([f"experiment={BASE}", "data.crop_frames=60"])
     assert other is None
+
+
+CONCRETE = "spectral_mixture/alacarte_gm"
+MNIST = "pixelrnn/mnist_pixelcnn"
+
+
+def estimated(run, *words: str):
+    return Estimator(HandMade().add(run)).of_words(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"experiment={CONCRETE}", "data.name=pol", "data.inputs=26"],
+        [f"experiment={CONCRETE}", "data.train_stride=2"],
+        [f"experiment={CONCRETE}", "model.components=3"],
+        ["experiment=spectral_mixture/co2_vfe", "data.root=somewhere"],  # another model, which has no network either
+    ],
+)
+def test_a_step_on_a_whole_data_set_says_nothing_of_other_data_or_another_model(words):
+    run = entry(CONCRETE, cost={"device_seconds": 73.0, "samples_per_second": 27.0}, iteration=2000)
+    assert estimated(run, *words) is None
+    twice = estimated(run, f"experiment={CONCRETE}", "trainer.max_steps=4000", "model.optimizer.lr=0.02")
+    assert twice.device_seconds == pytest.approx(4000 / 27.0)
+
+
+def test_images_of_another_size_are_another_example():
+    cost = {"device_seconds": 600.0, "samples_per_second": 100.0}
+    run = entry(MNIST, changes=("budget=cpu_hour", "model.completions=0"), cost=cost)
+    assert estimated(run, f"experiment={MNIST}").device_seconds == pytest.approx(200_000 * 16 / 100.0)
+    assert estimated(run, f"experiment={MNIST}", "data.shape.side=32") is None
+
+
+def test_crops_cost_the_same_from_any_recordings():
+    run = entry(changes=("trainer.max_steps=1000",), cost={"device_seconds": 100.0, "samples_per_second": 25.6})
+    assert estimated(run, f"experiment={BASE}", "data=synthetic_speech").device_seconds == pytest.approx(1e7)
+
+
+def test_a_smoke_run_tells_no_speed():
+    cost = {"device_seconds": 9.0, "samples_per_second": 8.0}
+    short = entry(changes=("trainer.max_steps=6",), cost=cost, iteration=6)
+    assert estimated(short, f"experiment={BASE}") is None
+    # where little is asked for, little tells: an iteration may take minutes
+    assert estimated(short, f"experiment={BASE}", "trainer.max_steps=60").device_seconds == pytest.approx(60 * 256 / 8)
+    assert estimated(short, f"experiment={BASE}", "trainer.max_steps=61") is None
+    longer = entry(changes=("trainer.max_steps=100",), cost=cost, iteration=100)
+    assert estimated(longer, f"experiment={BASE}").device_seconds == pytest.approx(1e6 * 256 / 8)
 
 
 def test_runs_that_read_other_data_are_not_pooled(paper):

@@ -115,6 +115,16 @@ def test_sounds_can_be_played_and_pictures_seen(visit: Opener) -> None:
     assert picture.evaluate("async i => { await i.decode(); return i.naturalWidth }") == 440
 
 
+@pytest.mark.parametrize("width", [1320, 1200, 1000, 800])
+def test_no_column_of_the_summary_is_cut_off(visit: Opener, width: int) -> None:
+    page = visit(width=width).page
+    inner, outer = page.locator("#summary .table").evaluate("t => [t.scrollWidth, t.clientWidth]")
+    assert inner <= outer
+    figures, claims = (page.locator(".matrix thead th.column").nth(i).bounding_box() for i in range(2))
+    holds = page.locator(".matrix thead .k-holds").bounding_box()
+    assert holds["x"] == pytest.approx(claims["x"], abs=1) and figures["x"] + figures["width"] <= claims["x"] + 1
+
+
 @pytest.mark.parametrize(("width", "ratio"), [(1280, 1), (390, 1), (390, 3)])
 def test_grids_of_images_fit_their_cards(browser: Any, tmp_path: Path, width: int, ratio: int) -> None:
     write_grids(entry(tmp_path, "kernels/implicit", 0))

@@ -142,6 +142,34 @@ def test_every_row_has_its_evidence(report: Report, page: Page) -> None:
     assert {c for a in page.named("evidence") for c in (a["data-cards"] or "").split()} <= cards
 
 
+@pytest.mark.parametrize(
+    ("printed", "expected"),
+    [
+        ("Table 1", "Table 1: Parameters"),
+        ("section 3.4", "section 3.4: Parameters"),
+        ("in the text", "Parameters"),
+        ("place not recalled", "Parameters"),
+        ("not printed", "Parameters"),
+        ("appendix, arXiv v2", "Parameters"),
+        ("Table 5 (number recalled, from a survey)", "Parameters"),
+    ],
+)
+def test_contents_say_what_a_table_shows(tmp_path: Path, printed: str, expected: str) -> None:
+    standing = kernels(tmp_path)
+    tables = tuple(replace(t, printed=printed) if t.id == "size" else t for t in standing.paper.tables)
+    report = replace(
+        rich_report(tmp_path, files=False), papers=(replace(standing, paper=replace(standing.paper, tables=tables)),)
+    )
+    html = render_page(report, Media(page=tmp_path))
+    listed = re.findall(r">([^<]*)</a>", html.partition('<nav class="contents"')[2].partition("</nav>")[0])
+    others = [t for t in tables if t.id != "size"]
+    assert listed[len(others)] == expected
+    assert all(any(t.title in words for words in listed) for t in others)
+    assert {"Claims", "Runs"} <= set(listed)
+    heading = '<h3>Parameters <span class="where">' if expected == "Parameters" else f"<h3>{printed} <span>Parameters"
+    assert heading in html
+
+
 def test_ids_are_unique_and_every_inner_link_leads_somewhere(page: Page) -> None:
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))

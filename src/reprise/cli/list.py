@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 USAGE = """
-usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets|sweeps|launchers]
+usage: reprise list [models|archs|data|experiments|papers|trainers|callbacks|loggers|budgets|graphs|
+                     sweeps|launchers]
 
 Lists what can be chosen, with the first line of each file's comment. Without a word: models, data, experiments.
 Of papers it says how many figures they report, how many of these an experiment yields, and their verdicts by the runs
@@ -21,6 +22,7 @@ GROUPS = {
     "callbacks": "callbacks",
     "loggers": "logger",
     "budgets": "budget",
+    "graphs": "graph",
     "sweeps": "sweep",
     "launchers": "hydra/launcher",
 }

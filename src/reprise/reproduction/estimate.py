@@ -24,6 +24,28 @@ log = logging.getLogger(__name__)
 PROBE_STEPS = 2
 _PROBE_SECONDS = 600.0
 _GIB = 2**30
+# The first iterations allocate, compile and fill caches, and the six of a smoke run are little else. A run of fewer
+# than these tells no speed, unless they are a tenth of what is asked for, as where an iteration takes minutes.
+LEAST_ITERATIONS, _LEAST_SHARE = 100, 0.1
+# Keys in which two runs may differ and yet take the same time for an example: numbers of the optimiser, on how much a
+# run is validated, what it shows. The rest of the model and of the data counts: an iteration on a whole data set takes
+# the longer the more rows it has. A key that is missing here costs an estimate; a wrong one would make it untrue.
+_IDLE = {
+    "data.batch_size",  # what an estimate is scaled by
+    "data.limit_test",
+    "data.limit_val",
+    "model.classify",
+    "model.completions",
+    "model.evaluation_schedules",
+    "model.initial_batch",
+    "model.optimizer.betas",
+    "model.optimizer.lr",
+    "model.properties",
+    "model.samples",
+    "model.test_samples",
+}
+_IDLE_BELOW = "model.lr_schedule."
+_CROP = "data.crop_frames"
 
 
 @dataclass(frozen=True)
@@ -75,6 +97,7 @@ class Estimator:
         self._ledger = ledger
         self._found: dict[tuple[str, ...], Estimate | None] = {}
         self._done: dict[str, list[Entry]] = {}
+        self._costs: dict[str, dict[str, Any]] = {}  # by digest, what the time for an example depends on
         for entry in ledger.entries:
             if entry.state == "finished" and entry.cost.get("device_seconds"):
                 self._done.setdefault(entry.digest, []).append(entry)
@@ -95,23 +118,28 @@ class Estimator:
             seconds = sum(_total_seconds(e) for e in same) / len(same)
             return Estimate(seconds, _peak(same), f"from {_runs(len(same))} of the same config")
         wanted = protocol_values(values)
-        amount, network = _amount(wanted), _network(wanted)
-        if amount is None:
+        steps, batch = _steps(wanted), wanted.get("data.batch_size")
+        if steps is None or not isinstance(batch, int):
             return None
+        alike, least = _cost_of(wanted), min(LEAST_ITERATIONS, _LEAST_SHARE * steps)
         by_device: dict[str, list[tuple[Entry, float]]] = {}
         for found, entries in self._done.items():
-            if _network(self._ledger.protocols[found]) != network:
+            if found not in self._costs:
+                self._costs[found] = _cost_of(self._ledger.protocols[found])
+            if self._costs[found] != alike:
                 continue
             for entry in entries:
-                if (rate := _seconds_an_example(entry, self._ledger.protocols[found])) is not None:
+                rate = _seconds_an_example(entry, self._ledger.protocols[found])
+                if rate is not None and entry.iteration >= least:
                     by_device.setdefault(devices_of(entry)[0], []).append((entry, rate))
         if not by_device:
             return None
         # figures of different devices have nothing to say to each other: the newest one counts
         device, similar = max(by_device.items(), key=lambda item: max(e.begun for e, _ in item[1]))
         rate = sum(r for _, r in similar) / len(similar)
-        basis = f"training only, from {_runs(len(similar))} of the same network on {device}, scaled by its examples"
-        return Estimate(rate * amount, _peak([e for e, _ in similar]), basis)
+        runs = f"{_runs(len(similar))} on {device} of the same model with examples of the same size"
+        basis = f"training only, from {runs}, scaled by their number"
+        return Estimate(rate * steps * batch, _peak([e for e, _ in similar]), basis)
 
 
 def probe(words: Sequence[str]) -> Estimate:
@@ -176,18 +204,28 @@ def _peak(entries: Sequence[Entry]) -> int | None:
     return max(sizes) or None
 
 
+def _steps(protocol: dict[str, Any]) -> int | None:
+    """Iterations of a whole run; None where time or epochs decide."""
+    steps = protocol.get("trainer.max_steps")
+    return steps if isinstance(steps, int) and steps > 0 else None
+
+
 def _amount(protocol: dict[str, Any]) -> float | None:
     """Training examples of a whole run; None where time or epochs decide."""
-    steps, batch = protocol.get("trainer.max_steps"), protocol.get("data.batch_size")
-    if not isinstance(steps, int) or steps <= 0 or not isinstance(batch, int):
-        return None
-    return float(steps * batch)
+    steps, batch = _steps(protocol), protocol.get("data.batch_size")
+    return float(steps * batch) if steps is not None and isinstance(batch, int) else None
 
 
-def _network(protocol: dict[str, Any]) -> dict[str, Any]:
-    """What the time for an example depends on: the network, the precision, and what an example is."""
-    alike = ("model.network.", "trainer.precision", "data.features.", "data.crop_")
-    return {k: v for k, v in protocol.items() if k.startswith(alike)}
+def _cost_of(protocol: dict[str, Any]) -> dict[str, Any]:
+    """What the time for an example depends on: the precision, the model, and the data, which say what an example is.
+
+    Of crops, such as WaveGrad's, all are of one size, from whichever recordings: the data set itself does not matter.
+    """
+    data = (_CROP, "data.features.") if protocol.get(_CROP) is not None else ("data.",)
+    counts = ("trainer.precision", "model.", *data)
+    return {
+        k: v for k, v in protocol.items() if k.startswith(counts) and k not in _IDLE and not k.startswith(_IDLE_BELOW)
+    }
 
 
 def _seconds_an_example(entry: Entry, protocol: dict[str, Any]) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
@@ -25,7 +26,8 @@ from reprise.reproduction.report.tables import notes, table_html
 from reprise.reproduction.standing import PaperStanding, Report
 
 PAGE = "index.html"
-_SHORT = 24  # characters of a place in the paper, such as Table 2, that can be a heading
+_NUMBERED = re.compile(r"(table|figure|section) [A-Z]?\d", re.IGNORECASE)  # a place that a reader can look up
+_SHORT = 24  # characters of such a place that can be a heading
 
 
 class Part(NamedTuple):
@@ -36,14 +38,21 @@ class Part(NamedTuple):
         name: where the paper has it.
         title: what it shows; "" where the name says it.
         html: its content.
-        short: what stands in the list of contents; "" for the name.
+        titled: the title comes first, since the name is no place to look up, is long, or is that of another part too.
     """
 
     key: str
     name: str
     title: str
     html: str
-    short: str = ""
+    titled: bool = False
+
+    @property
+    def listed(self) -> str:
+        """What stands in the list of contents."""
+        if not self.title:
+            return self.name
+        return self.title if self.titled else f"{self.name}: {self.title}"
 
 
 def render_page(report: Report, media: Media) -> str:
@@ -105,7 +114,7 @@ def _paper(standing: PaperStanding, context: Context, gallery: Gallery) -> str:
         for table in paper.tables
     ]
     often = Counter(part.name for part in parts)
-    parts = [p if len(p.name) <= _SHORT and often[p.name] == 1 else p._replace(short=p.title) for p in parts]
+    parts = [p._replace(titled=bool(p.title) and (often[p.name] > 1 or not _is_heading(p.name))) for p in parts]
     more = {
         "Claims": claims_html(standing.claims, context),
         "Learning curves": curves_html(runs, context.report.root),
@@ -119,6 +128,10 @@ def _paper(standing: PaperStanding, context: Context, gallery: Gallery) -> str:
         f"{_citation(paper, key)}{bar(standing.counts)}{_contents(paper, parts)}{paragraphs(paper.note)}"
         f"{sections}</section>"
     )
+
+
+def _is_heading(place: str) -> bool:
+    return len(place) <= _SHORT and _NUMBERED.match(place) is not None
 
 
 def _citation(paper: Paper, key: str) -> str:
@@ -135,7 +148,7 @@ def _citation(paper: Paper, key: str) -> str:
 
 
 def _contents(paper: Paper, parts: Sequence[Part]) -> str:
-    items = "".join(f'<li><a href="#{part.key}">{text(part.short or part.name)}</a></li>' for part in parts)
+    items = "".join(f'<li><a href="#{part.key}">{text(part.listed)}</a></li>' for part in parts)
     return f'<nav class="contents" aria-label="Parts of {text(paper.name)}"><ul>{items}</ul></nav>'
 
 
@@ -149,7 +162,7 @@ def _section(part: Part) -> str:
     head = (
         f"<h3>{text(part.name)} <span>{text(part.title)}</span></h3>" if part.title else f"<h3>{text(part.name)}</h3>"
     )
-    if part.short:
+    if part.titled:
         head = f'<h3>{text(part.title)} <span class="where">{text(part.name)}</span></h3>'
     return f'<section class="part" id="{part.key}">{head}{part.html}</section>'
 
