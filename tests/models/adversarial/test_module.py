@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,13 @@ from reprise.models.adversarial import judging
 from reprise.models.adversarial.batch_norm import BatchNorm
 from reprise.models.adversarial.labels import noisy
 from reprise.models.causal_controller.measures import count_draws
+from reprise.models.causalbegan.module import CausalBEGAN
+from reprise.models.causalbegan.network import Networks as BEGANNetworks
+from reprise.models.causalgan.module import CausalGAN
+from reprise.models.causalgan.network import Networks
 from reprise.models.causalgan.objective import discriminator_loss, generator_loss
-from tests.models.adversarial.tiny import SHAPE, Watch, began, fit, gan, shapes, stage
+from reprise.nn.causal.graph import CausalGraph
+from tests.models.adversarial.tiny import GRAPH, SHAPE, Watch, adam, began, fit, gan, shapes, stage
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +315,16 @@ def test_refused_with_a_trainer(build: Callable[[], pl.LightningModule], setting
 def test_refused_when_built(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         gan(**settings)
+
+
+def test_networks_of_the_other_model_are_refused() -> None:
+    gans = functools.partial(Networks, shape=SHAPE, noise=4, maps=4, kernels=4, dims=3)
+    begans = functools.partial(BEGANNetworks, shape=SHAPE, noise=4, code=4, maps=4)
+    graph = CausalGraph(GRAPH)
+    with pytest.raises(ConfigError, match=r"is reprise\.models\.causalbegan\..*choose arch=causalgan/small"):
+        CausalGAN(begans, graph, adam, 0)
+    with pytest.raises(ConfigError, match=r"is reprise\.models\.causalgan\..*choose arch=causalbegan/small"):
+        CausalBEGAN(gans, graph, adam, 0)
 
 
 def test_three_numbers_for_three_margins() -> None:
