@@ -216,7 +216,6 @@ def test_what_is_shown_and_logged(trained: tuple[Any, Watch]) -> None:
     assert [row.words for row in rows] == ["do(Large = 1)", "given Large = 1", "do(Ringed = 1)", "given Ringed = 1"]
     assert all(row.images.shape == (10, 3, 32, 32) for row in rows)
     assert module.samples[0].caption == "2 images of labels as they are observed"
-    assert module.samples[1].picture().height > 4 * 66  # a sentence on what changes, above four rows
     logged = {name for name in module.trainer.callback_metrics if name.startswith("val/")}
     assert logged == {name for name in module.metric_versions() if name.startswith("val/")}
 
