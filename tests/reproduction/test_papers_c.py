@@ -58,7 +58,7 @@ PRINTED = {
 COUNTS = {
     IKA: {
         "regression": 25,
-        "text_classification": 2,
+        "text_classification": 4,
         "translation": 2,
         "node_classification": 2,
         "released_code": 32,
