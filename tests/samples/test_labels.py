@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from reprise.samples import labels as module
-from reprise.samples.labels import DoGivenGrid, Found, LabelRow, sweep_grid
+from reprise.samples.captioned import CaptionedGrid
+from reprise.samples.labels import DoGivenGrid, Found, LabelRow, sweep_grid, words_of_row
 
 
 def images(value: int, count: int = 4, channels: int = 3, side: int = 8) -> torch.Tensor:
@@ -78,18 +79,23 @@ def test_rows_without_pictures_or_of_several_shapes_are_refused(rows: list[Label
         grid(*rows)
 
 
-def test_lines_fit_their_width() -> None:
-    font = module._font(14)
-    text = "a sentence of some length that does not fit into one line of three hundred pixels at all"
-    lines = module._lines(text, 300, font)
-    assert " ".join(lines) == text and max(font.getlength(line) for line in lines) <= 300
-    assert module._lines("", 300, font) == []
+def test_a_grid_without_numbers_leaves_no_room_for_them() -> None:
+    bare = grid(LabelRow("do(A = 1)", "set", images(9)))
+    judged = grid(LabelRow("do(A = 1)", "set", images(9), [Found("A", 1.0, 1.0)]))
+    assert bare.picture().width < judged.picture().width - 200
+    assert bare.judged == 100 and DoGivenGrid(name="a", caption="", blocks=bare.blocks, levels=256).judged == 0
+
+
+def test_rows_are_named_in_the_papers_notation() -> None:
+    assert words_of_row("do", {"A": 1, "B": 0})[0] == "do(A = 1, B = 0)"
+    assert words_of_row("given", {"A": 1}) == ("given A = 1", "only draws in which it happened")
 
 
 def test_a_sweep_has_a_row_a_label_and_a_column_a_value() -> None:
     found = sweep_grid("sweep", [("A", images(1, 3)), ("B", images(2, 3))], [0.0, 0.5, 1.0], 256)
     assert found.shape == (2, 3) and found.row_titles == ["A", "B"] and found.column_titles == ["0", "0.5", "1"]
     assert found.images[0].max() == 1 and found.images[-1].max() == 2
+    assert isinstance(found, CaptionedGrid) and "moves one label from 0 to 1" in found.caption
     with pytest.raises(ValueError, match="Expected 2"):
         sweep_grid("sweep", [("A", images(1, 3))], [0.0, 1.0], 256)
     with pytest.raises(ValueError, match="no strip"):

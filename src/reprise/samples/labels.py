@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from reprise.samples.base import Sample, Shown
-from reprise.samples.images import ImageGrid
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+from reprise.samples.captioned import CaptionedGrid
+from reprise.samples.lettering import font_of, lines_of
 
 _PICTURES = 690  # pixels that the pictures of a row may fill; small ones are enlarged up to that
 _GAP, _MARGIN = 3, 14
@@ -59,6 +58,19 @@ class LabelRow:
     trouble: str = ""
 
 
+def words_of_row(kind: Literal["do", "given"], values: Mapping[str, int]) -> tuple[str, str]:
+    """How pictures of a row were made: in the paper's notation, and in a line for those who do not know it.
+
+    Args:
+        kind: whether labels were set (do) or asked for (given).
+        values: these labels.
+    """
+    text = ", ".join(f"{name} = {value}" for name, value in values.items())
+    if kind == "do":
+        return f"do({text})", "set in every draw, whatever causes it"
+    return f"given {text}", "only draws in which it happened"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DoGivenGrid(Sample):
     """For each label a row of pictures in which it is set (do) above one in which it happened (given).
@@ -66,7 +78,7 @@ class DoGivenGrid(Sample):
     Attributes:
         blocks: the rows of each label, do first.
         levels: of the images; a value is one of 0 ... levels - 1.
-        judged: pictures a row that the numbers are of.
+        judged: pictures a row that the numbers are of; 0 where nothing is found in any.
 
     Raises:
         ValueError: there is no picture at all, or pictures differ in shape.
@@ -74,7 +86,7 @@ class DoGivenGrid(Sample):
 
     blocks: Sequence[Sequence[LabelRow]]
     levels: int
-    judged: int
+    judged: int = 0
 
     def __post_init__(self) -> None:
         shapes = {tuple(row.images.shape[1:]) for block in self.blocks for row in block if row.images is not None}
@@ -98,14 +110,15 @@ class DoGivenGrid(Sample):
         scale = max(1, (_PICTURES // columns - _GAP) // side)
         tile = side * scale
         pictures = columns * (tile + _GAP)
-        width = _LEFT + pictures + 4 * _MARGIN + self._widest() + _BAR + _PERCENT
-        head = _lines(self._heading(), width - 2 * _MARGIN, _font(14))
+        numbers = _MARGIN + self._widest() + _BAR + _PERCENT if any(row.found for row in rows) else 0
+        width = _LEFT + pictures + 3 * _MARGIN + numbers
+        head = lines_of(self._heading(), width - 2 * _MARGIN, font_of(14))
         heights = [max(tile, 40, _LINE * len(row.found)) + 6 for row in rows]
         top = _MARGIN + 22 * len(head) + 12
         page = Image.new("RGB", (width, top + sum(heights) + (10 * len(self.blocks)) + _MARGIN), _PAPER)
         draw = ImageDraw.Draw(page)
         for i, line in enumerate(head):
-            draw.text((_MARGIN, _MARGIN + 22 * i), line, _INK, _font(14))
+            draw.text((_MARGIN, _MARGIN + 22 * i), line, _INK, font_of(14))
         y = top
         sizes = iter(heights)
         for block in self.blocks:
@@ -133,26 +146,26 @@ class DoGivenGrid(Sample):
 
     def _widest(self) -> int:
         words = [found.words for block in self.blocks for row in block for found in row.found]
-        return max((round(_font(14).getlength(text)) for text in words), default=0)
+        return max((round(font_of(14).getlength(text)) for text in words), default=0)
 
     def _draw_row(
         self, page: Image.Image, draw: ImageDraw.ImageDraw, row: LabelRow, y: int, tile: int, pictures: int
     ) -> None:
-        draw.text((_MARGIN, y), row.words, _INK, _font(15))
-        for i, line in enumerate(_lines(row.explained, _LEFT - 10, _font(12))):
-            draw.text((_MARGIN, y + 20 + 15 * i), line, _SOFT, _font(12))
+        draw.text((_MARGIN, y), row.words, _INK, font_of(15))
+        for i, line in enumerate(lines_of(row.explained, _LEFT - 10, font_of(12))):
+            draw.text((_MARGIN, y + 20 + 15 * i), line, _SOFT, font_of(12))
         left = _MARGIN + _LEFT
         if row.images is not None:
             for i, image in enumerate(row.images):
                 page.paste(_picture_of(image, self.levels, tile), (left + i * (tile + _GAP), y))
-        for i, line in enumerate(_lines(row.trouble, pictures, _font(13))):
-            draw.text((left, y + 16 * i), line, _MARK, _font(13))
+        for i, line in enumerate(lines_of(row.trouble, pictures, font_of(13))):
+            draw.text((left, y + 16 * i), line, _MARK, font_of(13))
         x = left + pictures + _MARGIN
         for i, found in enumerate(row.found):
             self._draw_found(draw, found, x, y + _LINE * i)
 
     def _draw_found(self, draw: ImageDraw.ImageDraw, found: Found, x: int, y: int) -> None:
-        draw.text((x, y), found.words, _INK, _font(14))
+        draw.text((x, y), found.words, _INK, font_of(14))
         x += self._widest() + _MARGIN
         draw.rectangle((x, y + 4, x + _BAR, y + 14), _EMPTY)
         if found.judged is not None:
@@ -161,14 +174,14 @@ class DoGivenGrid(Sample):
         draw.rectangle((mark - 1, y + 1, mark + 1, y + 17), _MARK)
         percent = "not judged" if found.judged is None else f"{100 * found.judged:.0f} %"
         x += _BAR + 8
-        draw.text((x, y), percent, _INK if found.judged is not None else _SOFT, _font(14))
-        x += round(_font(14).getlength(percent)) + 6
-        draw.text((x, y + 1), f"({100 * found.labels:.0f} %)", _MARK, _font(13))
+        draw.text((x, y), percent, _INK if found.judged is not None else _SOFT, font_of(14))
+        x += round(font_of(14).getlength(percent)) + 6
+        draw.text((x, y + 1), f"({100 * found.labels:.0f} %)", _MARK, font_of(13))
 
 
 def sweep_grid(
     name: str, strips: Sequence[tuple[str, Tensor]], values: Sequence[float], levels: int, words: str = ""
-) -> ImageGrid:
+) -> CaptionedGrid:
     """A strip of pictures a label, which moves from one value to the other while all else stays, noise included.
 
     Args:
@@ -186,9 +199,10 @@ def sweep_grid(
             raise ValueError(f"the strip of {title} has {len(images)} pictures. Expected {len(values)}.")
     if not strips:
         raise ValueError("no strip is given. Expected one or more.")
-    return ImageGrid(
+    return CaptionedGrid(
         name=name,
-        caption=f"each row moves one label and leaves the others and the noise as they are{words}",
+        caption=f"Each row moves one label from {values[0]:g} to {values[-1]:g}; the other labels and the noise stay "
+        f"as they are{words}",
         group=name,
         images=torch.cat([images.detach().cpu() for _, images in strips]),
         levels=levels,
@@ -205,18 +219,3 @@ def _picture_of(image: Tensor, levels: int, side: int) -> Image.Image:
     if array.shape[2] == 1:
         array = array.repeat(3, axis=2)
     return Image.fromarray(array).resize((side, side), Image.Resampling.NEAREST)
-
-
-def _font(size: int) -> Font:
-    return ImageFont.load_default(size)
-
-
-def _lines(text: str, width: int, font: Font) -> list[str]:
-    """A text in lines of at most so many pixels."""
-    if not text:
-        return []
-    for characters in range(len(text), 5, -1):
-        lines = textwrap.wrap(text, characters)
-        if max(font.getlength(line) for line in lines) <= width:
-            return lines
-    return textwrap.wrap(text, 6)

@@ -7,19 +7,7 @@ import math
 import pytest
 import torch
 
-from reprise.config.errors import ConfigError
-from reprise.models.adversarial.labels import columns_of, encoded, moved, noisy, truncated_exponential
-
-
-def test_columns_are_found_by_name() -> None:
-    assert columns_of(["Male", "Young"], ["Young", "Bald", "Male"]) == [2, 0]
-
-
-def test_a_label_that_the_data_lack_is_named_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'Mustach', which the data lack\. Did you mean 'Mustache'"):
-        columns_of(["Male", "Mustach"], ["Male", "Mustache"])
-    with pytest.raises(ConfigError, match="no labels by name"):
-        columns_of(["Male"], None)
+from reprise.models.adversarial.labels import encoded, moved, noisy, truncated_exponential
 
 
 def test_the_truncated_exponential_has_its_distribution_function() -> None:

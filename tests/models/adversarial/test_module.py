@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,21 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from reprise.config.errors import ConfigError, DataError
+from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.metrics.labels.distance import intra_label_distance
 from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial import judging
 from reprise.models.adversarial.batch_norm import BatchNorm
 from reprise.models.adversarial.labels import noisy
 from reprise.models.causal_controller.measures import count_draws
+from reprise.models.causalbegan.module import CausalBEGAN
+from reprise.models.causalbegan.network import Networks as BEGANNetworks
+from reprise.models.causalgan.module import CausalGAN
+from reprise.models.causalgan.network import Networks
 from reprise.models.causalgan.objective import discriminator_loss, generator_loss
-from tests.models.adversarial.tiny import SHAPE, Watch, began, fit, gan, shapes, stage
+from reprise.nn.causal.graph import CausalGraph
+from reprise.samples.captioned import CaptionedGrid
+from tests.models.adversarial.tiny import GRAPH, SHAPE, Watch, adam, began, fit, gan, shapes, stage
 
 
 @pytest.fixture(scope="module")
@@ -146,18 +153,69 @@ def test_generate(trained: tuple[Any, Watch]) -> None:
     grid = module.overview([None] * 3, ends, sweep="Ringed", given={"Round": 1})
     assert grid.shape == (3, 4)
     assert torch.equal(grid.images.view(3, 4, 3, 32, 32)[:, -1], torch.stack(ends))
-    assert grid.caption == "Ringed moved from 0 to 1, given Round = 1"
-    assert module.overview([None] * 4, all_of_them, do={"Ringed": 1}).caption == "4 samples, do(Ringed = 1)"
+    assert grid.caption.startswith("Each row moves Ringed from 0 to 1, of labels drawn given Round = 1;")
     with pytest.raises(ConfigError, match="do and given are both there"):
         module.generate([None], do={"Round": 1}, given={"Large": 1})
     with pytest.raises(ConfigError, match="Expected 0 or 1"):
         module.generate([None], do={"Round": 2})
 
 
+class _Rare:
+    """Ringed in one of two thousand draws, and nothing else ever."""
+
+    noise_dims = 1
+
+    def __call__(self, noise: Tensor, do: Any = None) -> Tensor:
+        ringed = (noise[..., 2, 0] > 0.999).float()
+        return torch.stack([torch.zeros_like(ringed), torch.zeros_like(ringed), ringed], -1)
+
+
+def test_a_picture_under_a_rare_condition_is_drawn_like_any() -> None:
+    module = gan(labels_from="controller", controller=stage(2))
+    module.source._controller[0] = _Rare()
+    labels = module.labels_for(0, range(32), "given", {"Ringed": 1})
+    assert labels.tolist() == [[0, 0, 1]] * 32
+    observed = module.labels_for(0, range(32), "observe", {})
+    assert observed.tolist() == [[0, 0, 0]] * 32
+    with pytest.raises(RunError, match=r"^0 of 507904 draws.*lost Large=1: train with model\.controller\.rare_share"):
+        module.labels_for(0, range(32), "given", {"Large": 1})
+    with pytest.raises(RunError, match=r"^0 of 507904 draws.*lost Large=1"):  # the same rule where many are drawn
+        module.draw_labels(4, "given", {"Large": 1}, torch.Generator().manual_seed(0))
+
+
+def test_labels_of_a_picture_depend_on_its_key_alone() -> None:
+    module = gan(labels_from="controller", controller=stage(2))
+    asked: dict[str, Any] = {"kind": "given", "values": {"Round": 1}}
+    module.stage.network.last_bias.data.zero_()
+    module.stage.network.noise_weight.data.mul_(5.0)
+    together = module.labels_for(0, range(40), **asked)
+    assert bool((together[:, 0] == 1).all()) and len(together.unique(dim=0)) > 1
+    assert torch.equal(module.labels_for(0, [7], **asked), together[7:8])
+    assert torch.equal(
+        module.labels_for(0, [7, 8], "do", {"Round": 1})[1:], module.labels_for(0, [8], "do", {"Round": 1})
+    )
+
+
+def test_pictures_say_what_they_show(trained: tuple[Any, Watch]) -> None:
+    module, _ = trained
+    made = module.generate([None] * 2, sweep="Large", sweep_steps=3)
+    moved = module.overview([None] * 2, made, sweep="Large")
+    assert moved.caption.startswith("Each row moves Large from 0 to 1, of labels drawn as they are observed;")
+    assert isinstance(moved, CaptionedGrid) and moved.shape == (2, 3)
+    held = module.overview([None] * 2, module.generate([None] * 2, do={"Ringed": 1}), do={"Ringed": 1})
+    assert isinstance(held, CaptionedGrid) and held.caption == "2 images of labels under do(Ringed = 1)"
+    assert module.overview([None] * 2, made, given={"Round": 0}).caption == "2 images of labels given Round = 0"
+    with pytest.raises(ConfigError, match=r"do=Ringed=1 is not understood.*do=\{Ringed:1\}"):
+        module.generate([None], do="Ringed=1")
+
+
 def test_what_is_shown_and_logged(trained: tuple[Any, Watch]) -> None:
     module = trained[0]
     assert [sample.name for sample in module.samples] == ["samples", "do_and_given"]
-    assert module.samples[1].row_titles == ["do(Large = 1)", "given Large = 1", "do(Ringed = 1)", "given Ringed = 1"]
+    rows = [row for block in module.samples[1].blocks for row in block]
+    assert [row.words for row in rows] == ["do(Large = 1)", "given Large = 1", "do(Ringed = 1)", "given Ringed = 1"]
+    assert all(row.images.shape == (10, 3, 32, 32) for row in rows)
+    assert module.samples[0].caption == "2 images of labels as they are observed"
     logged = {name for name in module.trainer.callback_metrics if name.startswith("val/")}
     assert logged == {name for name in module.metric_versions() if name.startswith("val/")}
 
@@ -202,7 +260,7 @@ def test_distances_are_measured_at_iterations_of_the_image_networks(cache: Path)
     fit(module, shapes(cache), 4)
     found = module.distances.found()
     assert set(found) == {"step_1", "step_2"}
-    images, labels, _ = module._draw_and_read()
+    images, labels, _ = module.draw_and_read()
     assert found["step_2"] == intra_label_distance(images, labels, module.graph.names) != found["step_1"]
     other = gan(measured_iterations=[1, 2, 9], labels_from="controller", controller=stage(2))
     other.load_state_dict(module.state_dict())
@@ -286,7 +344,7 @@ def test_a_judge_learns_from_what_is_held_out(tmp_path: Path, monkeypatch: pytes
     [
         (gan, {"accumulate_grad_batches": 2}, "CausalGAN would have 2 micro-batches"),
         (began, {"gradient_clip_val": 1.0}, "CausalBEGAN takes its steps by hand and does not clip"),
-        (lambda: gan(graph={"Rond": []}), {}, "'Rond', which the data lack. Did you mean 'Round'"),
+        (lambda: gan(graph={"Rond": [], "Red": []}), {}, "'Rond', which the data lack. Did you mean 'Round'"),
     ],
     ids=["accumulation", "clipping", "a label"],
 )
@@ -309,6 +367,16 @@ def test_refused_with_a_trainer(build: Callable[[], pl.LightningModule], setting
 def test_refused_when_built(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         gan(**settings)
+
+
+def test_networks_of_the_other_model_are_refused() -> None:
+    gans = functools.partial(Networks, shape=SHAPE, noise=4, maps=4, kernels=4, dims=3)
+    begans = functools.partial(BEGANNetworks, shape=SHAPE, noise=4, code=4, maps=4)
+    graph = CausalGraph(GRAPH)
+    with pytest.raises(ConfigError, match=r"is reprise\.models\.causalbegan\..*choose arch=causalgan/small"):
+        CausalGAN(begans, graph, adam, 0)
+    with pytest.raises(ConfigError, match=r"is reprise\.models\.causalgan\..*choose arch=causalbegan/small"):
+        CausalBEGAN(gans, graph, adam, 0)
 
 
 def test_three_numbers_for_three_margins() -> None:

@@ -37,7 +37,10 @@ def test_laws_are_drawn_from(labels_from: str) -> None:
     u = uniform(20000, source.width)
     expected = LabelLaw.of_rows(GRAPH.names, rows()) if labels_from == "data" else TRUTH.joint()
     assert frequencies(source.observed(u)).tvd(expected) < 0.015
-    assert frequencies(source.conditioned(lambda: u, {"Ringed": 1})).tvd(expected.given({"Ringed": 1})) < 0.015
+    assert (
+        frequencies(source.conditioned(len(u), lambda count: u, {"Ringed": 1})).tvd(expected.given({"Ringed": 1}))
+        < 0.015
+    )
     assert frequencies(source.intervened(u, {"Ringed": 1})).tvd(expected.fit(GRAPH).do({"Ringed": 1})) < 0.015
 
 
@@ -60,7 +63,7 @@ def test_a_condition_that_never_happens_is_refused() -> None:
     source = LabelSource(GRAPH, "law")
     source.learn(rows(), TRUTH)
     with pytest.raises(DataError):
-        source.conditioned(lambda: uniform(4, 3), {"Round": 0, "Ringed": 1})
+        source.conditioned(4, lambda count: uniform(count, 3), {"Round": 0, "Ringed": 1})
 
 
 def test_too_many_labels_are_refused() -> None:
@@ -91,14 +94,17 @@ def test_a_controller_is_observed_conditioned_and_intervened_on() -> None:
         return uniform(500, 6, next(seeds))
 
     assert source.observed(draw()).float().mean(0).tolist() == pytest.approx([0.5, 0.25, 0.0], abs=0.07)
-    assert source.conditioned(draw, {"Ringed": 1}).float().mean(0).tolist() == [1.0, 1.0, 0.0]
+    labels = source.conditioned(500, lambda count: uniform(count, 6, next(seeds)), {"Ringed": 1})
+    assert labels.float().mean(0).tolist() == [1.0, 1.0, 0.0]
     assert source.intervened(draw(), {"Ringed": 1}).float().mean(0).tolist() == pytest.approx([0.5, 1.0, 0.0], abs=0.07)
 
 
-def test_a_label_that_the_controller_lost_ends_with_counts() -> None:
+def test_a_label_that_the_controller_lost_ends_with_counts_and_remedies() -> None:
     source = LabelSource(GRAPH, "controller", _Controller())
-    with pytest.raises(RunError, match=r"drew labels 8000 times: Round=1 in \d+, Night=1 in 0"):
-        source.conditioned(lambda: uniform(2, 6), {"Round": 1, "Night": 1})
+    with pytest.raises(RunError, match=r"^0 of 507904 draws meet .* Round=1 by \d+, Night=1 by 0\.") as refused:
+        source.conditioned(2, lambda count: uniform(1, 6).expand(count, 6), {"Round": 1, "Night": 1})
+    for remedy in ("model.controller.rare_share", "model.controller.pack", "intervene on these labels (do)"):
+        assert remedy in str(refused.value)
 
 
 def test_every_draw_that_meets_a_condition_is_taken() -> None:
@@ -109,23 +115,20 @@ def test_every_draw_that_meets_a_condition_is_taken() -> None:
         asked.append(count)
         return uniform(count, 6, len(asked))
 
-    labels = source.collected(3000, draw, {"Ringed": 1})
+    labels = source.conditioned(3000, draw, {"Ringed": 1})
     assert labels.shape == (3000, 3) and labels.float().mean(0).tolist() == [1.0, 1.0, 0.0]
     assert sum(asked) < 3 * 8192  # a quarter of the draws is ringed
     everything = torch.cat([source.observed(uniform(8192, 6, seed)) for seed in range(1, len(asked) + 1)])
     assert torch.equal(labels, everything[everything[:, 1] == 1][:3000])
-    with pytest.raises(RunError, match=r"Night=1 in 0") as refused:
-        source.collected(2, draw, {"Night": 1})
-    assert "drew labels 507904 times" in str(refused.value)  # not four million
 
 
 def test_a_condition_on_a_law_is_drawn_at_once() -> None:
     source = LabelSource(GRAPH, "law")
     source.learn(rows(), TRUTH)
-    labels = source.collected(20000, lambda count: uniform(count, 3), {"Ringed": 0})
+    labels = source.conditioned(20000, lambda count: uniform(count, 3), {"Ringed": 0})
     assert frequencies(labels).tvd(TRUTH.joint().given({"Ringed": 0})) < 0.015
     with pytest.raises(DataError):
-        source.collected(4, lambda count: uniform(count, 3), {"Round": 0, "Ringed": 1})
+        source.conditioned(4, lambda count: uniform(count, 3), {"Round": 0, "Ringed": 1})
 
 
 def test_unknown_conditionals_are_warned_of_where_they_are_used(caplog: pytest.LogCaptureFixture) -> None:
@@ -134,7 +137,10 @@ def test_unknown_conditionals_are_warned_of_where_they_are_used(caplog: pytest.L
         caplog.clear()
         source = LabelSource(graph, labels_from, _Controller())  # type: ignore[arg-type]
         source.learn(rows(), None)
-        assert ("1 conditionals of Night are unknown" in caplog.text) is warned, labels_from
+        said = (
+            "of the graph fitted to the data, 1 conditional is undefined" in caplog.text and "(Night 1)" in caplog.text
+        )
+        assert said is warned, labels_from
     caplog.clear()
     LabelSource(GRAPH, "data").learn(rows(), None)
     assert not caplog.text

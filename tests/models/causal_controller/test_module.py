@@ -19,7 +19,7 @@ from reprise.models.causal_controller.network import Controller
 from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.causal.law import LabelLaw
 from reprise.samples.bars import Bars
-from reprise.samples.curves import Curve
+from reprise.samples.captioned import CaptionedCurve
 from tests.models.causal_controller.graphs import CHAIN
 
 _TABLE = np.random.default_rng(0).dirichlet(np.ones(16)).reshape(2, 2, 2, 2)
@@ -107,7 +107,7 @@ def test_what_is_measured_in_training_is_there_at_the_test(tmp_path: Path) -> No
     (other,) = trainer.test(alone, _Labels(), verbose=False)
     assert other["test/tvd"] == pytest.approx(found["test/replica_1/tvd"], abs=5e-3)  # but for rounding in products
     assert set(module.metric_versions()) == set(found)
-    assert [type(shown) for shown in module.samples] == [Bars, Curve]
+    assert [type(shown) for shown in module.samples] == [Bars, CaptionedCurve]
     shown = [path.path for sample in module.samples for path in sample.write(tmp_path / "samples")]
     assert all(path.stat().st_size > 5000 for path in shown)
 
@@ -167,9 +167,22 @@ def test_tables_are_drawn_under_conditions_and_interventions() -> None:
     assert module.generate([None], rows=9, given={"a": 1})[0].values[:, 0].tolist() == [1] * 9
 
 
+def test_a_graph_too_large_for_the_measures_is_refused_when_built() -> None:
+    """Before the data are asked for its labels, whose list may leave some out."""
+    with pytest.raises(ConfigError, match=r"the graph has 21 labels.*choose a smaller graph"):
+        module_of(CausalGraph({f"L{i}": [] for i in range(21)}))
+
+
+def test_values_are_asked_for_in_braces() -> None:
+    with pytest.raises(ConfigError, match=r"do=a=1 is not understood.*do=\{a:1\}"):
+        module_of().generate([None], rows=2, do="a=1")
+    with pytest.raises(ConfigError, match="'a' cannot be 'x'"):
+        module_of().generate([None], rows=2, given={"a": "x"})
+
+
 def test_a_label_that_the_data_lack_is_named(tmp_path: Path) -> None:
     module = module_of(CausalGraph({"a": [], "othr": ["a"]}))
-    with pytest.raises(ConfigError, match=r"the graph has the label 'othr', which _Labels lacks. Did you mean 'other'"):
+    with pytest.raises(ConfigError, match=r"the graph has the label 'othr', which the data lack. Did you mean 'other'"):
         trainer_of(tmp_path, 1).fit(module, _Labels())
     with pytest.raises(ConfigError, match="Expected ascending steps"):
         module_of(measured_steps=[3, 1])

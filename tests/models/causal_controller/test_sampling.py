@@ -56,6 +56,10 @@ def test_a_condition_without_support_says_what_was_met() -> None:
         "controller has lost b=1: train with model.rare_share or model.pack, or intervene on these labels (do) in "
         "place of conditioning."
     )
+    with pytest.raises(RunError, match=r"^0 of 507904 draws meet"):  # not four million, where none does
+        condition(controller, 5, {"b": 1}, _generator())
+    with pytest.raises(RunError, match=r"a=1 by \d+\. The controller hardly draws it: ask for fewer rows, train with"):
+        condition(controller, 2000, {"a": 1}, _generator(), most=1000)
     assert condition(controller, 5, {"b": 1}, _generator(), do={"b": 1}, most=1000)[:, 1].tolist() == [1] * 5
 
 

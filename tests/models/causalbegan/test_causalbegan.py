@@ -56,6 +56,11 @@ def test_errors_are_means() -> None:
     assert float(label_error(labels, p.logit())) == pytest.approx((0.2**2 + 0.4**2) / 2)
 
 
+def test_an_error_of_unequal_shapes_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"AE\(x\) has the shape \(4,\), x \(4, 3, 4, 4\)"):
+        image_error(torch.zeros(4), torch.zeros(4, 3, 4, 4))  # a subtraction would stretch it
+
+
 def test_margins_and_losses() -> None:
     errors, c = numbers(0.8, 0.1, 0.3, 0.05), torch.tensor([0.2, 0.5, 0.25])
     b = margins(errors, (0.5, 0.4, 0.6))

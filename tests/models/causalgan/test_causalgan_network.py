@@ -36,8 +36,23 @@ def test_maps_halve_and_double(released: Networks) -> None:
     assert released.generator.linear.in_features == 109
 
 
+@pytest.mark.parametrize("side", [16, 32])
+def test_every_weight_has_a_gradient(side: int) -> None:
+    """Adam makes a whole step of a gradient that is 0 but for rounding, and a process more rounds otherwise."""
+    torch.manual_seed(0)
+    networks = Networks(2, ImageShape(3, side), noise=4, maps=4, kernels=3, dims=2).double()
+    z, code = torch.randn(8, 4).double(), torch.randn(8, 2).sign().double()
+    images = networks.generator(z, code)
+    outputs = [networks.discriminator(images)[:, None], networks.labeler(images), networks.anti_labeler(images)]
+    values = torch.cat(outputs, 1)
+    (values * torch.randn(values.shape).double()).sum().backward()
+    for name, parameter in networks.named_parameters():
+        assert parameter.grad is not None and float(parameter.grad.abs().max()) > 1e-12, name
+
+
 def test_weights_are_as_drawn_there(released: Networks) -> None:
-    conv, linear = released.labeler.rest.downs[0].weight, released.discriminator.near.linear.weight  # type: ignore[union-attr]
+    conv = released.labeler.rest.downs[0].weight.detach()
+    linear = released.discriminator.near.linear.weight.detach()  # type: ignore[union-attr]
     assert float(conv.abs().max()) <= 0.04
     assert float(conv.std()) == pytest.approx(0.0176, abs=5e-4)  # of N(0, 0.02^2), cut at two deviations
     assert float(linear.std()) == pytest.approx(0.02, abs=5e-4)

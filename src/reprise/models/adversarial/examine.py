@@ -18,7 +18,7 @@ from reprise.metrics.labels.judged import agreement, judged_share, label_share
 from reprise.nn.causal.queries import Query, snake, words_of
 from reprise.nn.randomness import rank_seed
 from reprise.samples.base import Sample
-from reprise.samples.labels import DoGivenGrid, Found, LabelRow, sweep_grid
+from reprise.samples.labels import DoGivenGrid, Found, LabelRow, sweep_grid, words_of_row
 
 Kind = Literal["observe", "given", "do"]
 LEVELS = 256  # of the pictures that are shown
@@ -195,12 +195,7 @@ def _grid(
 def _row(drawn: Drawn, asked: Sequence[Query], names: Sequence[str], shown: int) -> LabelRow:
     """Pictures of one condition, and figures of the events that are asked for and of the condition itself."""
     values, kind = asked[0].values, asked[0].kind
-    text = ", ".join(f"{name} = {value}" for name, value in values.items())
-    words, explained = (
-        (f"do({text})", "set in every draw, whatever causes it")
-        if kind == "do"
-        else (f"given {text}", "only draws in which it happened")
-    )
+    words, explained = words_of_row("do" if kind == "do" else "given", values)
     if drawn.trouble:
         return LabelRow(words, explained, None, trouble=drawn.trouble)
     found = []

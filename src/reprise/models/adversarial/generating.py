@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -14,13 +14,14 @@ from reprise.config.errors import ConfigError
 from reprise.models.adversarial.batch_norm import normalised_by
 from reprise.models.adversarial.labels import LabelNoise, encoded, moved, noisy
 from reprise.models.adversarial.networks import LabelledNetworks
-from reprise.models.adversarial.showing import whole_numbers
+from reprise.models.adversarial.showing import samples_of, whole_numbers
 from reprise.models.adversarial.source import Kind, LabelSource
+from reprise.nn.causal.choices import values_of
 from reprise.nn.causal.graph import CausalGraph
-from reprise.nn.causal.law import binary
 from reprise.nn.randomness import ExampleDraws
 from reprise.samples.base import Sample
-from reprise.samples.grids import columns_grid, sample_grid
+from reprise.samples.captioned import CaptionedGrid
+from reprise.samples.labels import words_of_row
 
 _COMPANY = 64  # images of the batch whose statistics stand for those of the batch at hand, as many as in training
 
@@ -76,21 +77,31 @@ class GeneratingModule(pl.LightningModule):
             DataError: the condition has probability 0.
             RunError: a controller does not draw the condition.
         """
+        self._check_kind(kind, values)
         if kind == "given" and values:
-            for name in values:
-                self.graph.index(name)
-            return self.source.collected(count, lambda rows: self._uniform(rows, generator), values)
-        return self.labels_by(lambda: self._uniform(count, generator), kind, values)
+            return self.source.conditioned(count, lambda rows: self._uniform(rows, generator), values)
+        return self._labels_of(self._uniform(count, generator), kind, values)
 
-    def labels_by(self, draw: Callable[[], Tensor], kind: Kind, values: dict[str, int]) -> Tensor:
-        """As `draw_labels`, of uniform numbers (B, source.width) that `draw` gives, other ones each time."""
+    def labels_for(self, seed: int, keys: Sequence[int], kind: Kind, values: dict[str, int]) -> Tensor:
+        """As `draw_labels`, a row for each key, which is a function of the seed and this key alone."""
+        self._check_kind(kind, values)
+        if kind != "given" or not values:
+            u = ExampleDraws(seed, "generate labels", keys).uniform(self.source.width)
+            return self._labels_of(u, kind, values)
+        return torch.cat([self._given_for(seed, key, values) for key in keys])
+
+    def _given_for(self, seed: int, key: int, values: dict[str, int]) -> Tensor:
+        draws = ExampleDraws(seed, "generate labels", [key])
+        return self.source.conditioned(1, lambda rows: draws.uniform(rows, self.source.width)[0], values)
+
+    def _labels_of(self, u: Tensor, kind: Kind, values: dict[str, int]) -> Tensor:
+        return self.source.intervened(u, values) if kind == "do" and values else self.source.observed(u)
+
+    def _check_kind(self, kind: Kind, values: dict[str, int]) -> None:
         if kind not in ("observe", "given", "do"):
             raise ConfigError(f"labels are drawn by {kind!r}. Expected 'observe', 'given' or 'do'.")
         for name in values:
             self.graph.index(name)
-        if kind == "observe" or not values:
-            return self.source.observed(draw())
-        return self.source.intervened(draw(), values) if kind == "do" else self.source.conditioned(draw, values)
 
     def _uniform(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.rand(count, self.source.width, generator=generator, dtype=torch.float64)
@@ -157,8 +168,8 @@ class GeneratingModule(pl.LightningModule):
         conditions: list[Any],
         *,
         seed: int = 0,
-        do: dict[str, int] | None = None,
-        given: dict[str, int] | None = None,
+        do: dict[str, Any] | str | None = None,
+        given: dict[str, Any] | str | None = None,
         sweep: str | None = None,
         sweep_steps: int = 8,
         keys: list[int] | None = None,
@@ -189,9 +200,8 @@ class GeneratingModule(pl.LightningModule):
             raise ConfigError("images are given, and these are drawn of labels. Leave out input.")
         keys = list(range(len(conditions))) if keys is None else keys
         kind, values = self._asked(do, given)
-        draws, noise = ExampleDraws(seed, "generate labels", keys), ExampleDraws(seed, "generate images", keys)
-        labels = self.labels_by(lambda: draws.uniform(self.source.width), kind, values)
-        u = noise.uniform(self.noise + 2 * len(self.graph))
+        labels = self.labels_for(seed, keys, kind, values)
+        u = ExampleDraws(seed, "generate images", keys).uniform(self.noise + 2 * len(self.graph))
         if sweep is None:
             return list(whole_numbers(self.images_by(labels, u), self.shape.levels).cpu())
         way = self.swept(labels, u, sweep, sweep_steps)
@@ -221,26 +231,33 @@ class GeneratingModule(pl.LightningModule):
         conditions: list[Any],
         made: list[Tensor],
         *,
-        do: dict[str, int] | None = None,
-        given: dict[str, int] | None = None,
+        do: dict[str, Any] | str | None = None,
+        given: dict[str, Any] | str | None = None,
         sweep: str | None = None,
     ) -> Sample | None:
         """All that was made in one picture."""
-        _, values = self._asked(do, given)
-        words = " and ".join(f"{name} = {value}" for name, value in values.items())
-        words = f", do({words})" if do else f", given {words}" if given else ""
+        kind, values = self._asked(do, given)
+        how = "as they are observed"
+        if kind != "observe":
+            how = f"{'under ' if kind == 'do' else ''}{words_of_row(kind, values)[0]}"
         if sweep is None:
-            return sample_grid(torch.stack(made), self.shape.levels, "grid", words)
+            return samples_of(torch.stack(made), self.shape.levels, how, "grid")
         way, self._moved = torch.cat(self._moved), []
-        titles = [f"{value:.2g}" for value in torch.linspace(0.0, 1.0, way.shape[1]).tolist()]
-        columns = [(title, way[:, i]) for i, title in enumerate(titles)]
-        return columns_grid("grid", f"{sweep} moved from 0 to 1{words}", self.shape.levels, columns)
+        ends = torch.linspace(0.0, 1.0, way.shape[1]).tolist()
+        return CaptionedGrid(
+            name="grid",
+            caption=f"Each row moves {sweep} from 0 to 1, of labels drawn {how}; the other labels and the noise stay "
+            "as they are",
+            group="grid",
+            images=way.flatten(0, 1),
+            levels=self.shape.levels,
+            columns=way.shape[1],
+            column_titles=[f"{value:.2g}" for value in ends],
+        )
 
-    def _asked(self, do: dict[str, int] | None, given: dict[str, int] | None) -> tuple[Kind, dict[str, int]]:
+    def _asked(self, do: object, given: object) -> tuple[Kind, dict[str, int]]:
         if do and given:
             raise ConfigError("do and given are both there. Expected one of them.")
-        values = do or given or {}
-        for name, value in values.items():
-            self.graph.index(name)
-            binary(name, value)
-        return ("do" if do else "given" if given else "observe"), dict(values)
+        if do:
+            return "do", values_of("do", do, self.graph)
+        return ("given" if given else "observe"), values_of("given", given or None, self.graph)

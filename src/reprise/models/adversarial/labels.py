@@ -1,15 +1,12 @@
-"""Labels as networks see them: columns picked by name, noise on them, and the numbers that a generator is given."""
+"""Labels as networks see them: noise on them, and the numbers that a generator is given."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-
-from reprise.config.errors import ConfigError, suggest
 
 LabelNoise = Literal["none", "as_released", "as_meant"]
 # Where a label is moved to, and the widths of what is taken away and added (released code, causal_dcgan).
@@ -17,27 +14,6 @@ _HIGH, _INWARDS, _OUTWARDS = 0.7, 0.2, 0.3
 # Rates of the truncated exponentials. That code passes width / scale where 1 / scale is wanted: scales are 1/25, 1/50.
 _RATES = {"as_released": (5.0, 15.0), "as_meant": (25.0, 50.0)}
 _EDGE = 1e-6  # how near to 0 and 1 a noisy label may come, since its logit is taken
-
-
-def columns_of(nodes: Sequence[str], available: Sequence[str] | None) -> list[int]:
-    """Columns of the data's labels that belong to the labels of a graph.
-
-    Args:
-        nodes: labels of the graph.
-        available: labels of the data, in the order of their columns; None where they have none.
-
-    Raises:
-        ConfigError: the data lack one of them.
-    """
-    if not available:
-        raise ConfigError(
-            f"the images have no labels by name, and the graph has {', '.join(nodes)}. Set data.attributes to these, "
-            "or choose data that have such labels, e.g. data=shapes."
-        )
-    for node in nodes:
-        if node not in available:
-            raise ConfigError(f"the graph has a label {node!r}, which the data lack. {suggest(node, available)}")
-    return [list(available).index(node) for node in nodes]
 
 
 def truncated_exponential(u: Tensor, rate: float, width: float) -> Tensor:

@@ -22,7 +22,8 @@ class MinibatchFeatures(nn.Module):
 
     def __init__(self, inputs: int, kernels: int, dims: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, kernels * dims)
+        # a bias would cancel in all differences: its gradient is 0, and Adam would step on its rounding errors
+        self.linear = nn.Linear(inputs, kernels * dims, bias=False)
         self.kernels = kernels
         self.dims = dims
 

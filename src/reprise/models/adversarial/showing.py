@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ from torch import Tensor
 from reprise.config.errors import DataError, RunError
 from reprise.models.adversarial.source import Kind
 from reprise.samples.base import Sample
-from reprise.samples.grids import sample_grid
-from reprise.samples.images import ImageGrid
+from reprise.samples.captioned import CaptionedGrid
+from reprise.samples.labels import DoGivenGrid, LabelRow, words_of_row
 
 _ROW = 10  # images of a row, as in the paper's figures
 
@@ -33,6 +33,12 @@ def whole_numbers(x: Tensor, levels: int) -> Tensor:
     return values.round().clamp(0, levels - 1).to(torch.uint8)
 
 
+def samples_of(drawn: Tensor, levels: int, words: str, name: str = "samples") -> Sample:
+    """Images (N, C, S, S) of whole numbers under a sentence on how they were made."""
+    caption = f"{len(drawn)} images of labels {words}"
+    return CaptionedGrid(name=name, caption=caption, images=drawn.cpu(), levels=levels)
+
+
 def pictures(drawn: Tensor, drawer: Drawer, labels: Sequence[str], levels: int) -> list[Sample]:
     """Samples as they are observed, and for some labels a row of do(label = 1) above one of the condition.
 
@@ -42,34 +48,29 @@ def pictures(drawn: Tensor, drawer: Drawer, labels: Sequence[str], levels: int) 
         labels: to be set and to be asked for.
         levels: of the images.
     """
-    found: list[Sample] = [sample_grid(whole_numbers(drawn, levels), levels)]
-    rows = [row for label in labels for row in do_above_given(drawer, label)]
-    if rows:
-        images = whole_numbers(torch.cat([images for _, images in rows]), levels)
+    found: list[Sample] = [samples_of(whole_numbers(drawn, levels), levels, "as they are observed")]
+    blocks = [do_above_given(drawer, label, levels) for label in labels]
+    if blocks:
+        caption = "labels that are set (do) above labels that happened (given)"
         found.append(
-            ImageGrid(
-                name="do_and_given",
-                caption="labels set (do) above labels that happened (given)",
-                group="do_and_given",
-                images=images,
-                levels=levels,
-                columns=_ROW,
-                row_titles=[title for title, _ in rows],
-            )
+            DoGivenGrid(name="do_and_given", caption=caption, group="do_and_given", blocks=blocks, levels=levels)
         )
     return found
 
 
-def do_above_given(drawer: Drawer, label: str) -> list[tuple[str, Tensor]]:
-    """Title and images (10, C, S, S) of do(label = 1) and of the condition; the latter only where it can be drawn."""
-    found = []
-    titles: dict[Kind, str] = {"do": f"do({label} = 1)", "given": f"given {label} = 1"}
-    for kind, title in titles.items():
+def do_above_given(drawer: Drawer, label: str, levels: int) -> list[LabelRow]:
+    """Rows of do(label = 1) and of the condition, ten images each; of the latter only where it can be drawn."""
+    found: list[LabelRow] = []
+    kinds: tuple[Literal["do", "given"], ...] = ("do", "given")
+    for kind in kinds:
         generator = torch.Generator().manual_seed(1)
+        words, explained = words_of_row(kind, {label: 1})
         try:
             labels = drawer.draw_labels(_ROW, kind, {label: 1}, generator)
-        except (DataError, RunError):  # a label that does not occur, or that a controller has lost
+        except (DataError, RunError) as error:  # a label that does not occur, or that a controller has lost
+            found.append(LabelRow(words, explained, None, trouble=str(error)))
             continue
         generator.manual_seed(2)  # the same noise in both rows
-        found.append((title, drawer.images_of(labels, generator).cpu()))
+        images = whole_numbers(drawer.images_of(labels, generator), levels).cpu()
+        found.append(LabelRow(words, explained, images))
     return found

@@ -11,16 +11,15 @@ import torch
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor, nn
 
-from reprise.config.errors import ConfigError, RunError
+from reprise.config.errors import RunError
+from reprise.models.causal_controller.rejection import collected
+from reprise.nn.causal.choices import require_table
 from reprise.nn.causal.graph import CausalGraph
-from reprise.nn.causal.law import MAX_LABELS, CausalLaw, LabelLaw, binary
+from reprise.nn.causal.law import CausalLaw, LabelLaw
+from reprise.nn.causal.undefined import undefined_in_words
 
 LabelsFrom = Literal["controller", "law", "data"]
 Kind = Literal["observe", "given", "do"]
-_ROUNDS = 4000  # draws of a batch after which conditioning by rejection gives up, as in the released code
-
-_AT_ONCE = 8192  # draws of a controller where all that meet a condition are taken
-_MOST, _NONE = 4_000_000, 500_000  # draws after which that gives up: with too few that meet it, and with none
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +54,7 @@ class LabelSource(nn.Module):
 
     def __init__(self, graph: CausalGraph, labels_from: LabelsFrom, controller: SoftLabels | None = None) -> None:
         super().__init__()
-        if len(graph) > MAX_LABELS:
-            raise ConfigError(
-                f"the graph has {len(graph)} labels, and a table of their law would have 2^{len(graph)} entries. "
-                f"Expected at most {MAX_LABELS}: choose a smaller graph."
-            )
+        require_table(graph)
         self.graph = graph
         self.labels_from = labels_from
         self._controller = [controller]  # a list, since the controller is registered by its owner
@@ -83,14 +78,8 @@ class LabelSource(nn.Module):
     @rank_zero_only
     def _say_what_is_unknown(fit: CausalLaw) -> None:
         """Warn of conditionals that no data say anything of."""
-        if fit.undefined:
-            labels = ", ".join(dict.fromkeys(name for name, _ in fit.undefined))
-            log.warning(
-                "%d conditionals of %s are unknown, since their parents never have these values together. They count "
-                "as 1/2 where do() brings such values about, so what is drawn there is a guess. A graph with fewer "
-                "arrows into these labels needs no such guess.",
-                len(fit.undefined), labels,
-            )  # fmt: skip
+        if words := undefined_in_words(fit):
+            log.warning("of the graph fitted to the data, %s", words)
 
     @property
     def laws(self) -> tuple[LabelLaw, CausalLaw]:
@@ -136,38 +125,8 @@ class LabelSource(nn.Module):
         return self.laws[1].sample(u.cpu(), values)
 
     @torch.no_grad()
-    def conditioned(self, draw: Callable[[], Tensor], values: Mapping[str, int]) -> Tensor:
-        """Labels that meet a condition, each row by draws of its own: it does not depend on which others are wanted.
-
-        Args:
-            draw: gives uniform numbers (B, width), other ones each time.
-            values: the condition.
-
-        Raises:
-            DataError: the law gives the condition probability 0.
-            RunError: the controller does not draw it; the message says what was drawn.
-        """
-        if not self._by_network:
-            return self._of_table(self.laws[0].given(values), draw())
-        names = self._places(values)
-        labels, open_ = torch.empty(0), torch.empty(0)
-        met, drawn = torch.zeros(len(names)), 0
-        for _ in range(_ROUNDS):
-            found = self.observed(draw())
-            parts = torch.stack([found[:, i] == value for i, value in names])
-            met, drawn = met + parts.sum(1), drawn + len(found)
-            if not labels.numel():
-                labels, open_ = found.clone(), torch.ones(len(found), dtype=torch.bool)
-            fits = parts.all(0) & open_
-            labels[fits] = found[fits]
-            open_ &= ~fits
-            if not open_.any():
-                return labels
-        raise RunError(_too_rare(values, drawn, met))
-
-    @torch.no_grad()
-    def collected(self, count: int, draw: Callable[[int], Tensor], values: Mapping[str, int]) -> Tensor:
-        """As `conditioned`, but all draws that meet the condition are taken, whichever row they were drawn for.
+    def conditioned(self, count: int, draw: Callable[[int], Tensor], values: Mapping[str, int]) -> Tensor:
+        """Labels (count, n) that meet a condition; see `collected`, the rule by which a controller's are drawn.
 
         Args:
             count: rows.
@@ -176,23 +135,11 @@ class LabelSource(nn.Module):
 
         Raises:
             DataError: the law gives the condition probability 0.
-            RunError: the controller draws it too rarely, or not at all in the first half million draws.
+            RunError: the controller draws it too rarely, or not at all.
         """
         if not self._by_network:
             return self._of_table(self.laws[0].given(values), draw(count))
-        names, kept = self._places(values), []
-        met, found, drawn = torch.zeros(len(names)), 0, 0
-        while found < count and drawn < (_MOST if found else _NONE):
-            labels = self.observed(draw(_AT_ONCE))
-            parts = torch.stack([labels[:, i] == value for i, value in names])
-            kept.append(labels[parts.all(0)])
-            met, found, drawn = met + parts.sum(1), found + len(kept[-1]), drawn + len(labels)
-        if found < count:
-            raise RunError(_too_rare(values, drawn, met))
-        return torch.cat(kept)[:count]
-
-    def _places(self, values: Mapping[str, int]) -> list[tuple[int, int]]:
-        return [(self.graph.index(name), binary(name, value)) for name, value in values.items()]
+        return collected(self.graph, count, values, lambda rows: self.observed(draw(rows)), "model.controller")
 
     def _of_network(self, u: Tensor, values: Mapping[str, int] | None) -> Tensor:
         controller = self._controller[0]
@@ -204,22 +151,8 @@ class LabelSource(nn.Module):
 
     @staticmethod
     def _of_table(law: LabelLaw, u: Tensor) -> Tensor:
-        """By the inverse of the distribution function over combinations; of the first uniform number."""
-        table = law.table.ravel()
-        steps = np.cumsum(table)
-        codes = np.searchsorted(steps, u[:, 0].cpu().numpy() * steps[-1], side="right")
-        codes = np.minimum(codes, np.flatnonzero(table)[-1])  # where the product was rounded up
-        n = len(law.names)
-        return torch.from_numpy((codes[:, None] >> np.arange(n - 1, -1, -1) & 1).astype(np.uint8))
-
-
-def _too_rare(values: Mapping[str, int], drawn: int, met: Tensor) -> str:
-    shares = ", ".join(f"{name}={value} in {int(n)}" for (name, value), n in zip(values.items(), met, strict=True))
-    return (
-        f"the controller was asked for {dict(values)} and drew labels {drawn} times: {shares}; all at once too rarely. "
-        "It has lost a rare label, or never knew the combination. Use do= in place of given=, or train the controller "
-        "longer."
-    )
+        """Of the first uniform number."""
+        return law.sample(u[:, 0].cpu())
 
 
 def training_labels(datamodule: Any, columns: Sequence[int]) -> np.ndarray:

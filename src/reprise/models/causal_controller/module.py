@@ -7,28 +7,27 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from reprise.config.errors import ConfigError, suggest
+from reprise.config.errors import ConfigError
 from reprise.models.adversarial.announce import announce, require_whole_networks
 from reprise.models.causal_controller import showing
 from reprise.models.causal_controller.critic import Critic
 from reprise.models.causal_controller.distances import Distances, distances_of
+from reprise.models.causal_controller.drawing import DrawingModule
 from reprise.models.causal_controller.draws import RealRows
 from reprise.models.causal_controller.duel import Duel
 from reprise.models.causal_controller.measures import LEAST, Counted, answers, count_draws, lost_labels
 from reprise.models.causal_controller.network import Controller
 from reprise.models.causal_controller.reference import reference_values
-from reprise.models.causal_controller.sampling import condition, intervene, observe
+from reprise.nn.causal.choices import columns_of, require_table
 from reprise.nn.causal.graph import CausalGraph
 from reprise.nn.causal.law import CausalLaw, LabelLaw
 from reprise.nn.causal.queries import query_table, words_of
 from reprise.nn.causal.undefined import undefined_in_words
 from reprise.nn.randomness import example_rng
 from reprise.samples.base import Sample
-from reprise.samples.rows import Rows
 
 log = logging.getLogger(__name__)
 _VERSION = 1
@@ -37,7 +36,7 @@ _REMEDIES = (
 )
 
 
-class CausalController(pl.LightningModule):
+class CausalController(DrawingModule):
     """A sampler of labels wired like a causal graph, trained against a Wasserstein critic on the labels of the data.
 
     An iteration is one generator step: `critic_steps` steps of the critic, then a joint step of both. So max_steps of
@@ -70,7 +69,7 @@ class CausalController(pl.LightningModule):
             rare ones come late.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: a number is out of range, or the graph has too many labels.
     """
 
     def __init__(
@@ -98,6 +97,7 @@ class CausalController(pl.LightningModule):
         for name, value in (("samples_tvd", samples_tvd), ("samples_query", samples_query), ("replicas", replicas)):
             if value < 1:
                 raise ConfigError(f"model.{name} is {value}. Expected 1 or more.")
+        require_table(graph)
         self.graph = graph
         self.seeds = [seed + r for r in range(replicas)]
         self.controller = network(graph=graph, replicas=replicas)
@@ -130,15 +130,8 @@ class CausalController(pl.LightningModule):
         return self._rows[1:]
 
     def _columns(self) -> list[int]:
-        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        names: list[str] = list(getattr(datamodule, "label_names", []))
-        for name in self.graph.names:
-            if name not in names:
-                raise ConfigError(
-                    f"the graph has the label {name!r}, which {type(datamodule).__name__} lacks. "
-                    f"{suggest(name, names)} Choose data that fit the graph, or another graph."
-                )
-        return [names.index(name) for name in self.graph.names]
+        names = getattr(self.trainer.datamodule, "label_names", None)  # type: ignore[attr-defined]
+        return columns_of(self.graph.names, names, celeba="data=celeba_labels")
 
     # training
 
@@ -282,65 +275,6 @@ class CausalController(pl.LightningModule):
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each metric this module logs, for the run record."""
         return dict.fromkeys(sorted(self._logged), _VERSION)
-
-    # drawing
-
-    def draw_labels(
-        self,
-        count: int,
-        generator: torch.Generator,
-        given: dict[str, int] | None = None,
-        do: dict[str, int] | None = None,
-    ) -> Tensor:
-        """Labels of replica 0: (count, n) uint8, as they come, under a condition, under an intervention, or both.
-
-        Raises:
-            ConfigError: an unknown label, or a value that is neither 0 nor 1.
-            RunError: too few draws meet the condition.
-        """
-        controller = self.controller.only(0)
-        if given:
-            return condition(controller, count, given, generator, do)
-        return intervene(controller, count, do, generator) if do else observe(controller, count, generator)
-
-    def inputs_for(self) -> str:
-        """Nothing is conditioned on but what `given` and `do` say."""
-        return "none"
-
-    def generate(
-        self,
-        conditions: Sequence[None],
-        *,
-        seed: int = 0,
-        rows: int = 1000,
-        given: dict[str, int] | None = None,
-        do: dict[str, int] | None = None,
-        keys: Sequence[int] = (),
-        on_step: Callable[[int], None] = lambda n: None,
-    ) -> list[Rows]:
-        """Draw tables of labels.
-
-        Args:
-            conditions: None for each table.
-            seed: of the noise.
-            rows: of each table.
-            given: condition, e.g. {Mustache: 1}; rows that do not meet it are drawn again.
-            do: intervention, e.g. {Mustache: 1}; the causes of these labels do not feel it.
-            keys: one a table, on which its noise depends.
-            on_step: not called.
-
-        Raises:
-            ConfigError: an unknown label, a value that is neither 0 nor 1, or no rows.
-            RunError: too few draws meet the condition.
-        """
-        if rows < 1:
-            raise ConfigError(f"rows={rows}. Expected 1 or more.")
-        found = []
-        for i in range(len(conditions)):
-            start = int(example_rng(seed, "labels", keys[i] if keys else i).integers(2**63))
-            labels = self.draw_labels(rows, torch.Generator().manual_seed(start), given, do)
-            found.append(Rows(name=f"labels-{i:03d}", caption="", columns=self.graph.names, values=labels.cpu()))
-        return found
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One optimiser a network: the controller's, the critic's."""

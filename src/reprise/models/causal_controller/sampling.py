@@ -10,12 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from reprise.config.errors import RunError
 from reprise.models.causal_controller.network import Controller
+from reprise.models.causal_controller.rejection import MOST, ROWS, collected
 from reprise.nn.causal.law import binary
-
-_ROWS = 8192  # drawn at once
-_MOST = 4_000_000  # draws before a condition is given up
 
 Values = Mapping[str, int]  # label to 0 or 1
 
@@ -34,8 +31,8 @@ def soft_labels(
     """
     held = {name: float(binary(name, value)) for name, value in (do or {}).items()}
     device = controller.last_bias.device
-    for start in range(0, count, _ROWS):
-        shape = (min(_ROWS, count - start), len(controller.graph), controller.noise_dims)
+    for start in range(0, count, ROWS):
+        shape = (min(ROWS, count - start), len(controller.graph), controller.noise_dims)
         drawn = [torch.rand(shape, generator=g, device=g.device) for g in generators]
         noise = torch.stack(drawn).to(controller.last_bias).mul_(2.0).sub_(1.0)
         yield controller(noise.to(device), held)
@@ -83,9 +80,9 @@ def condition(
     given: Values,
     generator: torch.Generator,
     do: Values | None = None,
-    most: int = _MOST,
+    most: int = MOST,
 ) -> Tensor:
-    """Draw labels under a condition, by rejection.
+    """Draw labels under a condition, by rejection; see `collected`.
 
     Args:
         controller: of one replica.
@@ -104,36 +101,11 @@ def condition(
         ValueError: the controller has several replicas.
     """
     _one(controller)
-    places = {name: controller.graph.index(name) for name in given}
-    wanted = torch.tensor([binary(name, value) for name, value in given.items()], dtype=torch.uint8)
-    wanted = wanted.to(controller.last_bias.device)
-    kept: list[Tensor] = []
-    met = torch.zeros(len(given), dtype=torch.long, device=wanted.device)
-    found = drawn = 0
-    while found < count and drawn < most:
-        for part in soft_labels(controller, min(_ROWS, most - drawn), [generator], do):
-            labels = rounded(part[0])
-            agree = labels[:, list(places.values())] == wanted
-            chosen = labels[agree.all(1)]
-            kept.append(chosen)
-            met += agree.sum(0)
-            found, drawn = found + len(chosen), drawn + len(labels)
-    if found < count:
-        raise RunError(_no_support(count, given, found, drawn, met.tolist()))
-    return torch.cat(kept)[:count] if kept else wanted.new_zeros(0, len(controller.graph))
 
+    def draw(rows: int) -> Tensor:
+        return rounded(next(soft_labels(controller, rows, [generator], do))[0])
 
-def _no_support(count: int, given: Values, found: int, drawn: int, met: Sequence[int]) -> str:
-    parts = ", ".join(f"{name}={value} by {m}" for (name, value), m in zip(given.items(), met, strict=True))
-    missing = [f"{name}={value}" for (name, value), m in zip(given.items(), met, strict=True) if m == 0]
-    if missing:
-        reason = f"The controller has lost {', '.join(missing)}: train with model.rare_share or model.pack"
-    else:
-        reason = "The parts hardly occur together: ask for fewer rows, or for one part of the condition"
-    return (
-        f"{found} of {drawn} draws meet the condition; {count} were asked for. Its parts were met: {parts}. {reason}, "
-        "or intervene on these labels (do) in place of conditioning."
-    )
+    return collected(controller.graph, count, given, draw, most=most)
 
 
 def _one(controller: Controller) -> None:

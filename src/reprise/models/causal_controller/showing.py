@@ -9,7 +9,7 @@ from reprise.models.causal_controller.reference import exact_answers
 from reprise.nn.causal.law import CausalLaw, LabelLaw
 from reprise.nn.causal.queries import Query
 from reprise.samples.bars import Bars
-from reprise.samples.curves import Curve
+from reprise.samples.captioned import CaptionedCurve
 
 
 def marginal_bars(data: LabelLaw, fit: LabelLaw, drawn: LabelLaw) -> Bars:
@@ -45,11 +45,14 @@ def query_bars(queries: Sequence[Query], data: LabelLaw, fit: CausalLaw, drawn: 
     )
 
 
-def distance_curve(steps: Sequence[int], as_released: Sequence[float], all_of: Sequence[float], floor: float) -> Curve:
+def distance_curve(
+    steps: Sequence[int], as_released: Sequence[float], all_of: Sequence[float], floor: float
+) -> CaptionedCurve:
     """The distance from the data's law by generator step, above that of the fitted graph."""
-    return Curve(
+    return CaptionedCurve(
         name="tvd",
-        caption="total variation distance between drawn labels and the data",
+        caption="How far the labels that the controller draws are from the data, by the step of its training",
+        axis="total variation distance",
         group="tvd",
         x=("generator step", list(steps)),
         series={

@@ -13,6 +13,7 @@ from reprise.metrics.labels.judge import JudgeSettings
 from reprise.models.adversarial.announce import announce
 from reprise.models.adversarial.labels import LabelNoise
 from reprise.models.adversarial.module import LabelledGAN
+from reprise.models.adversarial.networks import networks_of
 from reprise.models.adversarial.source import LabelsFrom
 from reprise.models.adversarial.stage import ControllerStage
 from reprise.models.adversarial.stepping import gradients_of, mean_over_processes, update
@@ -58,7 +59,7 @@ class CausalBEGAN(LabelledGAN):
         training_images: how many the protocol has; other data are refused. None to take what there is.
 
     Raises:
-        ConfigError: a number is out of range.
+        ConfigError: a number is out of range, or the networks are another model's.
     """
 
     title = "CausalBEGAN"
@@ -66,7 +67,7 @@ class CausalBEGAN(LabelledGAN):
 
     def __init__(
         self,
-        network: Callable[..., Networks],
+        network: Callable[..., object],
         graph: CausalGraph,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         seed: int,
@@ -88,10 +89,7 @@ class CausalBEGAN(LabelledGAN):
         for name, values in (("gamma", gamma), ("lambdas", lambdas)):
             if len(values) != 3 or min(values) < 0:
                 raise ConfigError(f"model.{name} is {list(values)}. Expected three numbers of 0 or more.")
-        try:
-            networks = network(labels=len(graph))
-        except ValueError as error:
-            raise ConfigError(f"model.network: {error}") from None
+        networks = networks_of("causalbegan", Networks, network, len(graph))
         noise: LabelNoise = "none"
         super().__init__(
             networks,

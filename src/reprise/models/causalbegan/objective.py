@@ -23,7 +23,13 @@ class Errors(NamedTuple):
 
 
 def image_error(decoded: Tensor, image: Tensor) -> Tensor:
-    """L(x), the mean absolute difference of AE(x) and x."""
+    """L(x), the mean absolute difference of AE(x) and x, of one shape.
+
+    Raises:
+        ValueError: the shapes differ; a subtraction would stretch one to the other.
+    """
+    if decoded.shape != image.shape:
+        raise ValueError(f"AE(x) has the shape {tuple(decoded.shape)}, x {tuple(image.shape)}. Expected the same.")
     return (decoded - image).abs().mean()
 
 

@@ -14,6 +14,7 @@ from reprise.models.adversarial.announce import announce
 from reprise.models.adversarial.batch_norm import unnoted
 from reprise.models.adversarial.labels import LabelNoise, noisy
 from reprise.models.adversarial.module import LabelledGAN
+from reprise.models.adversarial.networks import networks_of
 from reprise.models.adversarial.rounds import Round
 from reprise.models.adversarial.source import LabelsFrom
 from reprise.models.adversarial.stage import ControllerStage
@@ -62,7 +63,7 @@ class CausalGAN(LabelledGAN):
         training_images: how many the protocol has; other data are refused. None to take what there is.
 
     Raises:
-        ConfigError: a number is out of range, or choices do not go together.
+        ConfigError: a number is out of range, choices do not go together, or the networks are another model's.
     """
 
     title = "CausalGAN"
@@ -70,7 +71,7 @@ class CausalGAN(LabelledGAN):
 
     def __init__(
         self,
-        network: Callable[..., Networks],
+        network: Callable[..., object],
         graph: CausalGraph,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
         seed: int,
@@ -101,10 +102,7 @@ class CausalGAN(LabelledGAN):
                 "model.form=as_released takes the logit of a label, which labels of 0 and 1 have none of. Add "
                 "model.label_noise=as_released (or as_meant)."
             )
-        try:
-            networks = network(labels=len(graph))
-        except ValueError as error:
-            raise ConfigError(f"model.network: {error}") from None
+        networks = networks_of("causalgan", Networks, network, len(graph))
         super().__init__(
             networks,
             graph,

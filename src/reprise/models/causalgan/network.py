@@ -2,10 +2,13 @@
 
 The layers are those of the released code (causal_dcgan/models.py); the paper names none. Where that code pads 1 before
 and 2 after a map, as TensorFlow does, these pad 2 on both sides: the same layer, looking one pixel further up and left.
+Convolutions whose maps are normalised have no bias: it would be taken away with the mean, so its gradient is 0,
+and Adam would make whole steps of the rounding errors of that 0. What they compute is the same.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -30,8 +33,12 @@ def _stages(shape: ImageShape) -> int:
     return stages
 
 
-def _down(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
+def _down(inputs: int, outputs: int, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 5, stride=2, padding=2, bias=bias)
+
+
+def _up(inputs: int, outputs: int, bias: bool) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1, bias=bias)
 
 
 def _leaky(x: Tensor) -> Tensor:
@@ -64,10 +71,11 @@ class Generator(nn.Module):
         super().__init__()
         stages = _stages(shape)
         widths = [maps << i for i in reversed(range(stages))]
+        # normalised over places too, so that of its bias, one a place, only the mean over places is taken away
         self.linear = nn.Linear(noise + labels, widths[0] * _COARSEST**2)
         self.norms = nn.ModuleList(BatchNorm(width, statistics) for width in widths)
-        pairs = zip(widths, [*widths[1:], shape.channels], strict=True)
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 5, stride=2, padding=2, output_padding=1) for a, b in pairs)
+        self.ups = nn.ModuleList(_up(a, b, bias=False) for a, b in itertools.pairwise(widths))
+        self.ups.append(_up(widths[-1], shape.channels, bias=True))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Images (B, C, S, S) in [-1, 1] of z (B, noise) in [-1, 1] and labels (B, d) as numbers around 0."""
@@ -83,7 +91,7 @@ class _Tail(nn.Module):
     def __init__(self, inputs: int, widths: Sequence[int], outputs: int, statistics: Statistics) -> None:
         super().__init__()
         pairs = zip([inputs, *widths[:-1]], widths, strict=True)
-        self.downs = nn.ModuleList(_down(a, b) for a, b in pairs)
+        self.downs = nn.ModuleList(_down(a, b, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(BatchNorm(width, statistics) for width in widths)
         self.linear = nn.Linear(widths[-1] * _COARSEST**2, outputs)
 
@@ -130,7 +138,7 @@ class Discriminator(nn.Module):
         super().__init__()
         stages = _stages(shape)
         self.first = _down(shape.channels, maps)
-        self.second = _down(maps, 2 * maps)
+        self.second = _down(maps, 2 * maps, bias=False)
         self.norm = BatchNorm(2 * maps, statistics)
         self.near: MinibatchFeatures | None = None
         if kernels:

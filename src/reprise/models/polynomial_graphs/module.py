@@ -22,7 +22,7 @@ from reprise.models.polynomial_graphs.network import VARIABLES, Discriminator, G
 from reprise.models.polynomial_graphs.objective import discriminator_loss, generator_loss, tvd
 from reprise.models.polynomial_graphs.polynomials import PolynomialData
 from reprise.samples.base import Sample
-from reprise.samples.curves import Curve
+from reprise.samples.captioned import CaptionedCurve
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 
@@ -105,6 +105,7 @@ class PolynomialGraphs(pl.LightningModule):
                 raise ConfigError(f"model.{name} is {value}. Expected 1 or more.")
         self.seed, self.repetitions, self.batch_size = seed, repetitions, batch_size
         self.measured, self.bins = measured, bins
+        self.wiring = data, generator  # for captions
         self.report_at = list(report_at)
         self.average = None if average is None else (int(average[0]), int(average[-1]))
         self.optimizer = optimizer
@@ -223,8 +224,12 @@ class PolynomialGraphs(pl.LightningModule):
         values = self.distances[:count].cpu()
         series = {"mean": values.mean(1).tolist()}
         series |= {f"repetition {r}": values[:, r].tolist() for r in range(min(self.repetitions, 5))}
-        caption = f"total variation distance over the steps, {self.repetitions} repetitions"
-        return [Curve(name="tvd", caption=caption, x=("step", self.measured_at[:count]), series=series)]
+        caption = (
+            f"How far what the {self.wiring[1]} generator draws is from {self.wiring[0]} data, by the step of "
+            f"training; {self.repetitions} repetitions"
+        )
+        x = ("step", self.measured_at[:count])
+        return [CaptionedCurve(name="tvd", caption=caption, x=x, series=series, axis="total variation distance")]
 
     def metric_versions(self) -> dict[str, int]:
         """Protocol version of each measure, for the run record."""
