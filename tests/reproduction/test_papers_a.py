@@ -56,7 +56,7 @@ PRINTED = {
 
 # Figures of each table, and how many of them are the paper's own.
 COUNTS = {
-    "wavenet": {"mos": (10, 2), "gap": (6, 4), "preference": (36, 30), "timit": (1, 1)},
+    "wavenet": {"mos": (10, 2), "gap": (6, 4), "preference": (36, 30), "timit": (1, 1), "free_speech": (1, 1)},
     "fast_wavenet": {"figure": (12, 12)},
     "ddpm": {
         "table1": (35, 8),
