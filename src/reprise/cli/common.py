@@ -17,9 +17,16 @@ def compose_checked(overrides: Sequence[str]) -> Composed:
     """Compose conf/train.yaml with overrides and check it, with errors that name file or command line."""
     from reprise.config.check import check_config
     from reprise.config.compose import compose_config
+    from reprise.config.fitting import explain_misfit, explain_unknown_name, require_fitting_arch
     from reprise.config.origin import origin
 
-    composed = compose_config(overrides)
+    try:
+        composed = compose_config(overrides)
+    except ConfigError as error:
+        explain_misfit(overrides, compose_config)
+        explain_unknown_name(error, overrides, compose_config)
+        raise
+    require_fitting_arch(composed.choices, compose_config)
     allow = composed.values.get("allow")
     check_config(composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else [])
     return composed

@@ -12,6 +12,7 @@ from typing import Any
 from reprise.config.check import check_config
 from reprise.config.compose import Composed, PointComposer
 from reprise.config.errors import ConfigError, UserError
+from reprise.config.fitting import require_fitting_arch
 from reprise.config.origin import origin
 from reprise.config.protocol import digest
 from reprise.launch.point import Point
@@ -45,6 +46,7 @@ class Planner:
             if word.lstrip("+").startswith(("paths.run=", "resume=")):
                 raise ConfigError(f"{word} cannot be part of a sweep: each point gets a run directory of its own.")
         composed = self._composer.compose(overrides)
+        require_fitting_arch(composed.choices, self._composer.compose)
         allow = composed.values.get("allow")
         check_config(
             composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else []
