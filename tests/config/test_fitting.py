@@ -33,7 +33,7 @@ def test_an_arch_of_its_own_or_of_the_model_it_builds_on_fits(words: list[str]) 
 
 
 def test_a_typo_in_arch_is_still_said_to_be_one() -> None:
-    with pytest.raises(ConfigError, match="small"):
+    with pytest.raises(ConfigError, match=r"Did you mean 'wavenet/small'"):
         compose_checked(["model=wavenet", "arch=wavenet/smallest"])
 
 
