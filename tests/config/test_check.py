@@ -92,7 +92,7 @@ def test_every_experiment_composes_and_is_complete(experiment: str) -> None:
         assert "data.root" in str(error)
         composed = compose_checked([f"experiment={experiment}", "data.root=somewhere"])
     assert protocol_deviations(composed) == []
-    if experiment.startswith("wavegrad/"):
+    if experiment.startswith("wavegrad/") and experiment != "wavegrad/vocoder_kathleen":  # rows of the paper
         assert composed.values["trainer"]["max_steps"] == 1_000_000
         assert composed.values["data"]["batch_size"] == 256
 
