@@ -392,6 +392,21 @@ def test_runs_that_read_other_data_are_not_pooled(paper):
     assert found.kind == "reproduced" and found.ours.n == 3 and "2 runs left out that read other data" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        ({"recordings": 450, "of": 3000, "split": {"train": 405, "test": 45}}, "without 450 of 3000"),
+        ({"test": 24, "train": 1}, "without 24 of test, 1 of train"),
+        ({"recordings": 0, "of": 3000}, None),
+        ({}, None),
+    ],
+)
+def test_a_data_set_with_missing_examples_is_a_deviation(paper, missing, said):
+    found = of(paper, HandMade().add(*(replace(e, data={"missing": missing}) for e in runs((100.0,)))), "base")
+    assert found.deviations == ((Deviation("data", "the whole data set", said),) if said else ())
+    assert (found.kind == "scaled") == (said is not None)
+
+
 def test_a_seed_counts_once(paper):
     ledger = HandMade().add(*runs((100.0, 100.1)))
     again = runs((99.9,), begun="2026-03-01T00:00:00+00:00")[0]

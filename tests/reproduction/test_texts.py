@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,18 @@ from reprise.config.errors import RunError
 from reprise.reproduction.assess import assess
 from reprise.reproduction.card import render_card, write_card
 from reprise.reproduction.evidence import Evidence
-from reprise.reproduction.markdown import BEGIN, END, cell, readme_block, render_markdown, with_block
+from reprise.reproduction.markdown import (
+    BEGIN,
+    END,
+    cell,
+    paper_markdown,
+    readme_block,
+    render_markdown,
+    with_block,
+)
 from reprise.reproduction.papers import read_paper
 from reprise.reproduction.publish import to_json
-from reprise.reproduction.standing import Report
+from reprise.reproduction.standing import ClaimStanding, Ours, Report, TermStanding
 from reprise.reproduction.terminal import counts_line, print_paper
 from reprise.tracking.record import RunRecord
 from tests.reproduction.records import BASE, HandMade, entry
@@ -74,6 +83,25 @@ def test_markdown_cannot_be_broken_out_of():
             unescaped = [line.replace("\\|", "") for line in table.splitlines()]
             assert len({line.count("|") for line in unescaped}) == 1
     assert "data.batch_size: 256 → 8" in text
+
+
+def test_rows_of_one_name_are_told_apart_by_their_group():
+    text = render_markdown(report())
+    assert "| discrete index, one model for each schedule | Base | 25 | Fibonacci | LS-MSE | 283 (recalled) |" in text
+    assert "| continuous level, one model for all | Base | 25 | Fibonacci | LS-MSE | 185 (recalled) |" in text
+    assert "| WaveGrad | 6 | LS-MSE | none |" in text  # no paper prints it, so it has no source either
+    block = readme_block(report(*runs((200.0, 210.0, 220.0))))
+    assert "Table 2: continuous level, one model for all, Base (6, Manual)" in block
+
+
+def test_a_claim_shows_what_was_measured_of_its_terms():
+    before = standing()
+    claim = next(c.claim for c in before.claims if c.claim.id == "more_iterations")
+    terms = tuple(TermStanding(t, Ours((), 10.0 * i, None, None)) for i, t in enumerate(claim.terms))
+    held = ClaimStanding(claim, "holds", "shown", terms, 3, 0.01, 0.02)
+    text = paper_markdown(replace(before, claims=(held,)))
+    measured = "6 iterations 0; 25 iterations 10; 50 iterations 20; 1000 iterations 30"
+    assert f"| holds | {measured} | 3 | 0.02 | shown |" in text
 
 
 def test_the_readme_holds_what_runs_bear_on_and_nothing_else():

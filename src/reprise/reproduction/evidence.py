@@ -134,11 +134,11 @@ class Evidence:
                 known[entry.digest] = (found, _signature(found)) if belongs else None
             if (kept := known[entry.digest]) is None:
                 continue
-            match = Match(entry, *kept)
+            more = [*_incomplete(entry)]
             if entry.state != "finished":
-                unfinished = Deviation("state", "finished", f"{entry.state} after {entry.iteration} iterations")
-                match = Match(entry, (*match.deviations, unfinished), match.signature + _signature([unfinished]))
-            yield match
+                more.append(Deviation("state", "finished", f"{entry.state} after {entry.iteration} iterations"))
+            deviations, signature = kept
+            yield Match(entry, (*deviations, *more), signature + (_signature(more) if more else ""))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -214,6 +214,18 @@ def devices_of(entry: Entry) -> list[str]:
     hardware = environment.get("hardware") or {}
     gpus = [] if environment.get("accelerator") == "cpu" else hardware.get("gpus") or []
     return [str(g) for g in gpus] or [str(hardware.get("cpu") or "unknown")]
+
+
+def _incomplete(entry: Entry) -> Iterable[Deviation]:
+    """A deviation where the data set had fewer examples than it was published with, as its reader counted them.
+
+    The record has {"recordings": how many, "of": all, ...} or {split: how many}.
+    """
+    missing = entry.data.get("missing") or {}
+    counts = {missing.get("of", ""): missing["recordings"]} if "recordings" in missing else missing
+    lacking = ", ".join(f"{count}{f' of {of}' if of else ''}" for of, count in counts.items() if count)
+    if lacking:
+        yield Deviation("data", "the whole data set", f"without {lacking}")
 
 
 def _unset(protocol: Any, run: Any) -> bool:

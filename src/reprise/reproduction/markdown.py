@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 from reprise.config.errors import RunError
-from reprise.reproduction.paper import Row, Table
+from reprise.reproduction.paper import Row, Table, Target
 from reprise.reproduction.standing import (
     KINDS,
+    OUTCOMES,
     ClaimStanding,
     Deviation,
     Kind,
@@ -21,6 +22,17 @@ from reprise.reproduction.terminal import figure
 BEGIN = "<!-- reproduction: begin (written by `make report`) -->"
 END = "<!-- reproduction: end -->"
 _SURE = {"paper": "", "reference": " (seen elsewhere)", "memory": " (recalled)", "derived": " (derived)"}
+_WORDS = (
+    ("ours", "Mean over n seeds, ± half the width of its 95 % t interval."),
+    ("seen elsewhere, recalled, derived", "Where a reported figure comes from that was not read in the paper itself."),
+    ("not recovered", "The paper has a figure that could not be read."),
+    ("stand-in", "Our figure on public data that come nearest to private ones. It is compared with nothing."),
+    ("p (Holm)", "Of the claim's test, corrected after Holm for all tested claims of the paper."),
+)
+_ELSEWHERE = (
+    "The reason of each verdict, the command that makes what is missing, its estimated cost, curves and samples are in "
+    "index.html beside this file."
+)
 
 
 def render_markdown(report: Report) -> str:
@@ -30,8 +42,11 @@ def render_markdown(report: Report) -> str:
         f"Records below `{cell(report.root)}`: {report.records}, newest {report.newest or 'none'}. Reprise "
         f"{report.version}.",
         summary_table(report),
-        "## What the verdicts mean",
-        "\n".join(f"- **{kind}**: {text}" for kind, text in KINDS.items()),
+        "## What the words mean",
+        "\n".join(f"- **{word}**: {text}" for word, text in (*KINDS.items(), *_WORDS)),
+        "Of claims:",
+        "\n".join(f"- **{outcome}**: {text}" for outcome, text in OUTCOMES.items()),
+        _ELSEWHERE,
     ]
     for paper in report.papers:
         parts += _paper(paper)
@@ -98,13 +113,15 @@ def _paper(standing: PaperStanding) -> list[str]:
 
 
 def _table(table: Table, standing: PaperStanding) -> str:
-    rows = [["", *table.facts, "metric", "reported", "ours", "difference", "verdict"]]
+    grouped = any(row.group for row in table.rows)
+    rows = [[*([""] * grouped), "", *table.facts, "metric", "reported", "ours", "difference", "verdict"]]
     for row in table.rows:
+        group = [row.group] * grouped
         for column in table.columns:
             target = row.targets.get(column.id)
             if target is not None:
-                rows.append(_row(row, standing.targets[target.id], column.label))
-                rows += _standin(row, standing.targets[target.id], column.label)
+                state = standing.targets[target.id]
+                rows += [group + cells for cells in (_row(row, state, column.label), *_standin(row, state, column.label))]
     return grid(rows)
 
 
@@ -113,7 +130,12 @@ def _row(row: Row, state: Standing, metric: str) -> list[str]:
     ours = figure(state.ours, target) if state.ours else ""
     difference = "" if state.difference is None else f"{state.difference:+.4g}"
     verdict = state.kind + _deviating(state.deviations)
-    return [row.label, *row.facts, metric, target.printed + _SURE[target.sure], ours, difference, verdict]
+    return [row.label, *row.facts, metric, _reported(target), ours, difference, verdict]
+
+
+def _reported(target: Target) -> str:
+    """The figure and how sure it is; what is no figure has no source."""
+    return target.printed + ("" if target.value is None else _SURE[target.sure])
 
 
 def _standin(row: Row, state: Standing, metric: str) -> list[list[str]]:
@@ -126,10 +148,11 @@ def _standin(row: Row, state: Standing, metric: str) -> list[list[str]]:
 
 
 def _claims(claims: Sequence[ClaimStanding]) -> str:
-    rows = [["claim", "outcome", "n", "p (Holm)", "why"]]
+    rows = [["claim", "outcome", "measured", "n", "p (Holm)", "why"]]
     for state in claims:
         p = "" if state.p_holm is None else f"{state.p_holm:.3g}"
-        rows.append([state.claim.text, state.outcome, str(state.n or ""), p, state.reason])
+        measured = "; ".join(f"{t.term.label} {t.ours.mean:.4g}" for t in state.terms if t.ours is not None)
+        rows.append([state.claim.text, state.outcome, measured, str(state.n or ""), p, state.reason])
     return grid(rows)
 
 
@@ -164,7 +187,8 @@ def readme_block(report: Report) -> str:
             for row in table.rows:
                 rows += _bearing(standing, table, row)
     if len(rows) > 1:
-        parts.append(grid(rows))
+        heading = f"<summary>The {len(rows) - 1} figures that runs bear on</summary>"
+        parts += [f"<details>{heading}", grid(rows), "</details>"]
     return "\n\n".join(parts)
 
 
@@ -174,8 +198,9 @@ def _bearing(standing: PaperStanding, table: Table, row: Row) -> list[list[str]]
     facts = ", ".join(f for f in row.facts if f)
     for target in row.targets.values():
         state = standing.targets[target.id]
-        name = f"{standing.paper.name}, {table.printed}: {row.label}{f' ({facts})' if facts else ''}, {target.metric}"
-        reported = target.printed + _SURE[target.sure]
+        label = f"{row.group}, {row.label}" if row.group else row.label
+        name = f"{standing.paper.name}, {table.printed}: {label}{f' ({facts})' if facts else ''}, {target.metric}"
+        reported = _reported(target)
         if state.ours is not None:
             rows.append([name, reported, figure(state.ours, target), state.kind + _deviating(state.deviations)])
         elif (standin := state.standin) is not None and standin.ours is not None:

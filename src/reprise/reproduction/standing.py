@@ -22,7 +22,7 @@ KINDS: dict[Kind, str] = {
     "scaled": "Only runs that deviate from the protocol exist. They are shown with each deviation and get no verdict.",
     "stale": "The code that the runs depend on has changed since.",
     "missing": "No run yet; the command and its estimated cost are given.",
-    "not testable": "Nobody outside can run it (private data, human listeners), or the figure could not be recovered.",
+    "not testable": "Nobody outside can run it (private data, human listeners), or no figure was printed or recovered.",
     "quoted": "A competitor's figure that the paper quotes for comparison.",
 }
 Outcome = Literal["holds", "contradicted", "undecided", "stale", "missing", "not testable"]

@@ -139,7 +139,7 @@ def _row(paper: PaperStanding, table: Table, row: Row, layout: Layout, context: 
 
 def _reported(target: Target) -> str:
     if target.value is None:
-        return f'<span class="null" title="{text(target.note)}">not recovered</span>'
+        return f'<span class="null" title="{text(target.note)}">{text(target.printed)}</span>'
     sure = ""
     if target.sure != "paper":
         name, said = words.SURE[target.sure]
