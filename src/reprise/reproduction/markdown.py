@@ -121,7 +121,9 @@ def _table(table: Table, standing: PaperStanding) -> str:
             target = row.targets.get(column.id)
             if target is not None:
                 state = standing.targets[target.id]
-                rows += [group + cells for cells in (_row(row, state, column.label), *_standin(row, state, column.label))]
+                rows += [
+                    group + cells for cells in (_row(row, state, column.label), *_standin(row, state, column.label))
+                ]
     return grid(rows)
 
 
