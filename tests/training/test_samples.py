@@ -74,6 +74,7 @@ def test_wandb_gets_sounds_and_pictures_from_their_files(tmp_path: Path) -> None
     sound = AudioSample(name="clip", caption="6 iterations", generated=tone, truth=tone, sample_rate=22050)
     validated([sound, grid("made")], tmp_path, logger)
     close()
+    wandb.teardown()  # an offline log is on the disk when W&B's process has ended, which may be after finish()
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     (row,) = [h for h in read_log(folder).history if "trainer/global_step" in h]
     assert row["trainer/global_step"] == 30
