@@ -22,7 +22,7 @@ def build(**changes: Any) -> PolynomialGraphs:
     settings: dict[str, Any] = {
         "seed": 0, "data": "collider", "generator": "complete", "as_released": False, "repetitions": 2,
         "batch_size": 16, "noise_dims": 10, "hidden": 10, "kernels": 5, "kernel_dims": 3, "measured": 2000,
-        "bins": 10, "measure_every": 4, "report_at": [4, 8], "average": None, "steps": 12,
+        "bins": 10, "measure_every": 4, "report_at": [4, 8], "average": None, "updates": 1, "iterations": 12,
         "optimizer": partial(torch.optim.Adam, lr=5e-4, fused=True),
     }  # fmt: skip
     return PolynomialGraphs(**settings | changes)
@@ -38,7 +38,7 @@ class Loop:
 
     def run(self, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
         monkeypatch.setattr(study, "announce", lambda module, loss: self.losses.append(float(loss)))
-        monkeypatch.setattr(self.module, "optimizers", lambda: self.optimizers)
+        monkeypatch.setattr(self.module, "optimizers", lambda **_: self.optimizers)
         monkeypatch.setattr(study, "require_whole_networks", lambda module, name: None)
         self.module.on_fit_start()
         for _ in range(steps):
@@ -70,6 +70,16 @@ def test_resuming_gives_what_an_uninterrupted_run_gives(monkeypatch: pytest.Monk
     assert whole.losses == first.losses + second.losses
     for name, value in whole.module.state_dict().items():
         assert torch.equal(value.nan_to_num(-1.0), second.module.state_dict()[name].nan_to_num(-1.0)), name
+
+
+def test_steps_of_an_iteration_are_those_of_as_many_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, many = Loop(build()), Loop(build(updates=4, iterations=3))
+    one.run(monkeypatch, 12)
+    many.run(monkeypatch, 3)
+    assert many.losses == one.losses[3::4]
+    assert many.module.measured_at == one.module.measured_at == [4, 8, 12]
+    for name, value in one.module.state_dict().items():
+        assert torch.equal(value, many.module.state_dict()[name]), name
 
 
 def test_repetitions_do_not_know_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +138,7 @@ def test_steps_that_are_reported_are_measured() -> None:
     assert build(report_at=[3, 8], measure_every=5).measured_at == [3, 5, 8, 10]
 
 
-@pytest.mark.parametrize("name", ["repetitions", "batch_size", "measured", "measure_every"])
+@pytest.mark.parametrize("name", ["repetitions", "batch_size", "measured", "measure_every", "updates"])
 def test_a_size_below_1_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{name} is 0"):
         build(**{name: 0})
@@ -144,7 +154,9 @@ def test_accumulation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_the_right_generator_learns(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = Loop(build(data="linear", generator="linear", batch_size=64, steps=1500, report_at=[4, 1500], repetitions=1))
+    loop = Loop(
+        build(data="linear", generator="linear", batch_size=64, iterations=1500, report_at=[4, 1500], repetitions=1)
+    )
     loop.run(monkeypatch, 1500)
     assert float(loop.module.distances[-1].mean()) < float(loop.module.distances[0].mean()) - 0.05
 

@@ -30,10 +30,11 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
 class PolynomialGraphs(pl.LightningModule):
     """Repetitions of one generator against data of one graph, each learned from its beginning.
 
-    Generator and discriminator take one step each from the same forward pass, on the same fresh batch. All numbers of
-    repetition r are a function of seed, r and the step. Measured, at steps of `measure_every` and of `report_at` and at
-    the test: the total variation distance of `measured` points of either side in bins^3 equal bins, fresh points each
-    time. Step k is the state after k updates.
+    Generator and discriminator take one step each from the same forward pass, on the same fresh batch; an iteration of
+    the loop is `updates` such steps, since its own work would take as long as one of them. All numbers of repetition r
+    are a function of seed, r and the step. Measured, at steps of `measure_every` and of `report_at` and at the test:
+    the total variation distance of `measured` points of either side in bins^3 equal bins, fresh points each time. Step
+    k is the state after k steps of both networks.
 
     Reports, as means over repetitions: `test/tvd/step_K` for each K of `report_at` that the run has reached,
     `test/tvd/steps_A_B`, the mean of what was measured from step A to B of `average`, once B is reached, `test/tvd` of
@@ -55,7 +56,8 @@ class PolynomialGraphs(pl.LightningModule):
         measure_every: steps.
         report_at: steps whose distances are reported by name.
         average: first and last step, whose measurements and those between are reported as one mean; None: no such mean.
-        steps: of the run, for which room is made.
+        updates: steps of an iteration.
+        iterations: of the run; room is made for what is measured in so many.
         optimizer: of the generator, and another one of the discriminator; called with parameters.
 
     Raises:
@@ -82,7 +84,8 @@ class PolynomialGraphs(pl.LightningModule):
         measure_every: int,
         report_at: Sequence[int],
         average: Sequence[int] | None,
-        steps: int,
+        updates: int,
+        iterations: int,
         optimizer: OptimizerFactory,
     ) -> None:
         super().__init__()
@@ -97,7 +100,8 @@ class PolynomialGraphs(pl.LightningModule):
             "measured": measured,
             "bins": bins,
             "measure_every": measure_every,
-            "steps": steps,
+            "updates": updates,
+            "iterations": iterations,
             "report_at": min(report_at, default=1),
         }
         for name, value in sizes.items():
@@ -105,6 +109,7 @@ class PolynomialGraphs(pl.LightningModule):
                 raise ConfigError(f"model.{name} is {value}. Expected 1 or more.")
         self.seed, self.repetitions, self.batch_size = seed, repetitions, batch_size
         self.measured, self.bins = measured, bins
+        self.updates = updates
         self.wiring = data, generator  # for captions
         self.report_at = list(report_at)
         self.average = None if average is None else (int(average[0]), int(average[-1]))
@@ -113,7 +118,8 @@ class PolynomialGraphs(pl.LightningModule):
         self.generator = build_generator(generator, seed, repetitions, noise_dims, hidden)
         self.discriminator = Discriminator(seed, repetitions, hidden, kernels, kernel_dims)
         self.noise = VARIABLES * noise_dims
-        self.measured_at = sorted({*range(measure_every, steps + 1, measure_every), *report_at})
+        every = range(measure_every, iterations * updates + 1, measure_every)
+        self.measured_at = sorted({*every, *report_at})
         if self.average is not None and not self._averaged():
             raise ConfigError(
                 f"model.average is {list(self.average)}, and no step from first to last is measured. Expected two "
@@ -169,16 +175,19 @@ class PolynomialGraphs(pl.LightningModule):
         return losses[0].detach(), losses[1].detach()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """One step of either network in every repetition; the loop sees the discriminators' mean loss."""
-        of_discriminator, _ = self.gradients(*self.batch_of(self._step))
-        announce(self, of_discriminator.mean())
-        optimizers: Any = self.optimizers()
-        for optimizer in optimizers:
-            optimizer.step()
-        self.done += 1
-        self._step += 1
-        if self._step in self.measured_at:
-            self.distances[self.measured_at.index(self._step)] = self.distance("tvd", self._step)
+        """Steps of either network in every repetition; the loop sees the discriminators' mean loss at the last one."""
+        bare: Any = self.optimizers(use_pl_optimizer=False)
+        counted: Any = self.optimizers()
+        for last in [False] * (self.updates - 1) + [True]:
+            of_discriminator, _ = self.gradients(*self.batch_of(self._step))
+            if last:
+                announce(self, of_discriminator.mean())
+            for optimizer in counted if last else bare:
+                optimizer.step()
+            self.done += 1
+            self._step += 1
+            if self._step in self.measured_at:
+                self.distances[self.measured_at.index(self._step)] = self.distance("tvd", self._step)
 
     @torch.no_grad()
     def distance(self, purpose: str, number: int) -> Tensor:
