@@ -79,6 +79,15 @@ def test_threshold_tests_one_term_against_the_bound() -> None:
     assert rises.effect == pytest.approx(x.mean() - 0.25)
 
 
+def test_a_count_that_is_the_same_in_every_seed_shows_no_more_than_a_sign_test() -> None:
+    three, ten = (measure_claim("threshold", "falls", [[0.0] * n], bound=0.5) for n in (3, 10))
+    assert (three.p_holds, three.p_against) == (0.125, 1.0)
+    assert (ten.p_holds, ten.p_against) == (2.0**-10, 1.0)
+    both = claim_p_values("threshold", "falls", np.array([[[0.0, 0.0, 0.0]], [[0.0, 0.1, 0.2]]]), bound=0.5)
+    assert both[0][0] == 0.125
+    assert both[0][1] == pytest.approx(stats.ttest_1samp([0.0, 0.1, 0.2], 0.5, alternative="less").pvalue)
+
+
 def test_pairing_takes_out_what_seeds_share() -> None:
     shared = np.array([0.0, 100.0, -50.0, 30.0])
     test = measure_claim("ordering", "rises", [shared, shared + np.array([1.0, 1.1, 0.9, 1.0])])  # type: ignore[list-item]

@@ -58,7 +58,7 @@ COUNTS = {
         "controller": 33,
         "reference_points": 7,
         "probabilities": 4,
-        "queries": 46,
+        "queries": 41,
         "marginals_counted": 18,
         "synthetic": 54,
         "synthetic_intended": 12,

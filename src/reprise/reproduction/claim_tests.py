@@ -7,7 +7,8 @@ A claim holds where a test at 5 % shows it, and is contradicted where one shows 
 - trend: the mean over seeds of the least-squares slope has the stated sign; the opposite: it has the other.
 - equivalence: two one-sided tests show that the terms differ by less than the margin; the opposite: they differ by
   more, either way (smaller p, doubled).
-- threshold: the mean lies on the stated side of the bound; the opposite: on the other side.
+- threshold: the mean lies on the stated side of the bound; the opposite: on the other side. Seeds that all give one
+  number, as counts do, have no scatter to test by: there it is the sign test, 1 / 2^n.
 
 Claims and opposites are corrected after Holm, each for all tested claims of the paper. A claim in which a run diverged
 shows neither, but counts among the tested ones: which claims are tested must not depend on how they came out.
@@ -132,7 +133,7 @@ def claim_p_values(
         beyond = np.minimum(paired_above(second, first, margin), paired_above(first, second, margin))
         return paired_tost(second, first, margin).p, np.minimum(1.0, 2 * beyond)
     if kind == "threshold":
-        up, down = p_above(rows[..., 0, :], bound or 0.0), p_below(rows[..., 0, :], bound or 0.0)
+        up, down = _beyond(rows[..., 0, :], bound or 0.0)
         return (up, down) if relation == "rises" else (down, up)
     if kind == "trend":
         up, down = p_rising(rows, xs), p_rising(-rows, xs)
@@ -142,6 +143,14 @@ def claim_p_values(
         earlier, later = later, earlier
     pairs = earlier.shape[-2]
     return paired_above(later, earlier).max(-1), np.minimum(1.0, pairs * paired_above(earlier, later).min(-1))
+
+
+def _beyond(values: Floats, bound: float) -> tuple[Floats, Floats]:
+    """The p of the mean of values [..., seeds] lying above the bound, and below it."""
+    found = np.stack([p_above(values, bound), p_below(values, bound)])
+    least = np.where(np.ptp(values, axis=-1) == 0, 0.5 ** values.shape[-1], 0.0)
+    up, down = np.maximum(found, least)
+    return up, down
 
 
 def decide_claims(tests: Sequence[ClaimTest | None]) -> list[Decision | None]:

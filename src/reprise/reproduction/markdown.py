@@ -24,11 +24,15 @@ END = "<!-- reproduction: end -->"
 _SURE = {"paper": "", "reference": " (seen elsewhere)", "memory": " (recalled)", "derived": " (derived)"}
 _WORDS = (
     ("ours", "Mean over n seeds, ± half the width of its 95 % t interval."),
-    ("seen elsewhere, recalled, derived", "Where a reported figure comes from that was not read in the paper itself."),
+    (
+        "seen elsewhere, recalled, derived",
+        "Where a reported figure comes from that was not read in the paper itself; derived ones were computed.",
+    ),
     ("not recovered", "The paper has a figure that could not be read."),
     ("stand-in", "Our figure on public data that come nearest to private ones. It is compared with nothing."),
     ("p (Holm)", "Of the claim's test, corrected after Holm for all tested claims of the paper."),
 )
+_DERIVED = "Of the reproduced figures {} are derived ones, which were computed and not printed."
 _ELSEWHERE = (
     "The reason of each verdict, the command that makes what is missing, its estimated cost, curves and samples are in "
     "index.html beside this file."
@@ -42,6 +46,7 @@ def render_markdown(report: Report) -> str:
         f"Records below `{cell(report.root)}`: {report.records}, newest {report.newest or 'none'}. Reprise "
         f"{report.version}.",
         summary_table(report),
+        *([_DERIVED.format(report.derived)] if report.derived else []),
         "## What the words mean",
         "\n".join(f"- **{word}**: {text}" for word, text in (*KINDS.items(), *_WORDS)),
         "Of claims:",

@@ -243,3 +243,9 @@ class Report:
     def counts(self) -> dict[Kind, int]:
         """Verdicts over all papers."""
         return {kind: sum(p.counts[kind] for p in self.papers) for kind in KINDS if kind != "quoted"}
+
+    @property
+    def derived(self) -> int:
+        """Reproduced figures that no one printed, but that were computed: an answer of theory or of the data."""
+        standings = (s for p in self.papers for s in p.targets.values())
+        return sum(s.kind == "reproduced" and s.target.sure == "derived" for s in standings)

@@ -16,7 +16,7 @@ _MARKS = {"paper": "", "reference": "ʳ", "memory": "ᵐ", "derived": "ᵈ"}
 _MEANING = {
     "reference": "ʳ seen elsewhere than in the paper",
     "memory": "ᵐ recalled, not seen",
-    "derived": "ᵈ computed from other figures",
+    "derived": "ᵈ computed from other figures or from the data",
 }
 _PIPE_WIDTH = 200  # a pipe or a file has no width of its own
 _STYLES = {

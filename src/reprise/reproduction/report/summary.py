@@ -52,7 +52,8 @@ def summary_html(report: Report, context: Context) -> str:
     sentence = (
         f"{plural(len(report.papers), 'paper')} with {plural(total, 'figure')}. "
         f"Outsiders can test {tests:,} of them; {judged:,} rest on runs of the exact protocol, "
-        f"and {counts['reproduced']:,} {'is' if counts['reproduced'] == 1 else 'are'} reproduced. "
+        f"and {counts['reproduced']:,} {'is' if counts['reproduced'] == 1 else 'are'} reproduced"
+        f"{f' ({report.derived:,} of them derived: computed, not printed)' if report.derived else ''}. "
         "The name of a row opens its evidence; "
         'the <a href="#legend">legend</a> says what the words mean.'
     )

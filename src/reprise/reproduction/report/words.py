@@ -15,7 +15,7 @@ SURE: dict[Sure, tuple[str, str]] = {
     "paper": ("seen in the paper", "The figure was read in the paper."),
     "reference": ("second-hand", "The figure was seen elsewhere: in code, another paper or a digest."),
     "memory": ("recalled", "The figure is recalled; nobody looked it up."),
-    "derived": ("derived", "The figure was computed from others that the paper prints."),
+    "derived": ("derived", "The figure was computed, from others that the paper prints or from its data."),
 }
 _SPREAD = {
     "std": "standard deviation",
