@@ -19,7 +19,7 @@ def announce(module: pl.LightningModule, loss: Tensor) -> None:
     The loop looks at losses where Lightning calls `on_before_backward`, and counts one an iteration. Networks that are
     trained against each other have several losses an iteration, and theirs are differentiated by hand; so the loop is
     shown a copy of one of them, of which nothing depends on any weight. Call it once in each `training_step`, before
-    the weights are changed: a loss that is not finite ends the run here.
+    the last weights of the iteration are changed: a loss that is not finite ends the run here, and nothing is saved.
 
     Gradients are not averaged over processes by it: DDP's reducer, which would wait for all gradients, is kept out.
 
@@ -47,7 +47,7 @@ def _without_reducer(model: Any) -> Iterator[None]:
 
 
 def require_whole_networks(module: pl.LightningModule, model: str) -> None:
-    """Refuse what cannot go together with gradients that are taken by hand; call it in `on_fit_start`.
+    """Refuse what cannot go together with gradients that are taken by hand; call it before training starts.
 
     Args:
         module: attached to a trainer.

@@ -6,7 +6,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,12 +15,12 @@ from reprise.config.errors import ConfigError, DataError, RunError
 from reprise.metrics.labels.distance import distances_by_label, intra_label_distance
 from reprise.metrics.labels.judge import Judge
 from reprise.metrics.labels.judged import agreement, judged_share, label_share
+from reprise.models.adversarial.source import Kind
 from reprise.nn.causal.queries import Query, snake, words_of
 from reprise.nn.randomness import rank_seed
 from reprise.samples.base import Sample
 from reprise.samples.labels import DoGivenGrid, Found, LabelRow, sweep_grid, words_of_row
 
-Kind = Literal["observe", "given", "do"]
 LEVELS = 256  # of the pictures that are shown
 SWEPT = (0.0, 0.25, 0.5, 0.75, 1.0)
 

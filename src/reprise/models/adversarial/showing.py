@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from reprise.config.errors import DataError, RunError
-from reprise.models.adversarial.source import Kind
+from reprise.models.adversarial.examine import Drawer
 from reprise.samples.base import Sample
 from reprise.samples.captioned import CaptionedGrid
 from reprise.samples.labels import DoGivenGrid, LabelRow, words_of_row
 
 _ROW = 10  # images of a row, as in the paper's figures
-
-
-class Drawer(Protocol):
-    """Draws labels, and images of them."""
-
-    def draw_labels(self, count: int, kind: Kind, values: dict[str, int], generator: torch.Generator) -> Tensor:
-        """Labels (count, n)."""
-
-    def images_of(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Images (B, C, S, S) in [-1, 1] of labels (B, n)."""
 
 
 def whole_numbers(x: Tensor, levels: int) -> Tensor:

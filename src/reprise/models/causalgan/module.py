@@ -37,8 +37,8 @@ class CausalGAN(LabelledGAN):
 
     An iteration is what the released code counts: `generator_steps` steps of the generator, each with labels and noise
     of its own, and on every `critic_every`-th iteration, the first one included, before them a step of discriminator,
-    Labeler and Anti-Labeler: 6 : 1 : 1 by default. `trainer.max_steps` counts these; Lightning's `global_step` counts
-    3 steps for each of them on the mean (all optimisers' together).
+    Labeler and Anti-Labeler: 6 : 1 : 1 with the released 2 and 3. `trainer.max_steps` counts
+    these; Lightning's `global_step` counts 3 steps for each of them on the mean (all optimisers' together).
 
     Args:
         network: the networks, waiting for the number of labels.

@@ -1,36 +1,20 @@
 """Losses of CausalGAN (Kocaoglu et al., section 5), as the paper has them and as the released code has them.
 
 D: probability of an image being real, D_LR: Labeler, D_LG: Anti-Labeler, all given as logits. l: labels in [0, 1].
+The released flag loss_function counts the settings: 0 to 2 are `as_released` with `log_ratio`, `non_saturating` and
+`minimax`, 3 to 5 `orthodox` with the same.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
 Form = Literal["orthodox", "as_released"]
 GANTerm = Literal["log_ratio", "non_saturating", "minimax"]
-
-
-class LossFunction(NamedTuple):
-    """One setting of the released code's flag `loss_function`: how labels enter, and the GAN term of the generator."""
-
-    form: Form
-    gan_term: GANTerm
-
-
-LOSS_FUNCTIONS: tuple[LossFunction, ...] = (
-    LossFunction("as_released", "log_ratio"),
-    LossFunction("as_released", "non_saturating"),
-    LossFunction("as_released", "minimax"),
-    LossFunction("orthodox", "log_ratio"),
-    LossFunction("orthodox", "non_saturating"),
-    LossFunction("orthodox", "minimax"),
-)
-"""By the number of that flag; its default is 1."""
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
