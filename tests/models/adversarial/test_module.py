@@ -360,6 +360,7 @@ def test_refused_with_a_trainer(build: Callable[[], pl.LightningModule], setting
         ({"labels_from": "controller"}, "needs model.controller"),
         ({"critic_every": 0}, "model.critic_every is 0"),
         ({"anti_labeler_decay": 0.0}, "model.anti_labeler_decay is 0.0"),
+        ({"label_weight": 0.0}, "model.label_weight is 0.0"),
         ({"measured_iterations": [3, 1]}, "model.measured_iterations is"),
         ({"shown_labels": ["Rnged"]}, "Did you mean 'Ringed'"),
     ],

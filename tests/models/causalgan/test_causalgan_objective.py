@@ -57,6 +57,8 @@ def test_every_loss_function_of_the_released_flag(form: Form, gan_term: GANTerm)
     loss = generator_loss(logits(D), logits(LR), logits(LG), targets, 0.4, gan_term, form)
     labeler, anti = LABEL[form]
     assert float(loss) == pytest.approx(GAN[gan_term] + labeler - 0.4 * anti, rel=1e-12)
+    weighed = generator_loss(logits(D), logits(LR), logits(LG), targets, 0.4, gan_term, form, label_weight=2.5)
+    assert float(weighed) == pytest.approx(GAN[gan_term] + 2.5 * (labeler - 0.4 * anti), rel=1e-12)
     without = generator_loss(logits(D), logits(LR), None, targets, 0.4, gan_term, form)
     assert float(without) == pytest.approx(GAN[gan_term] + labeler, rel=1e-12)
     assert float(anti_labeler_loss(logits(LG), targets, form)) == pytest.approx(anti, rel=1e-12)

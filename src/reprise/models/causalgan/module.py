@@ -52,6 +52,8 @@ class CausalGAN(LabelledGAN):
         gan_term: of the generator: non_saturating, log_ratio (the paper's) or minimax.
         anti_labeler: whether there is an Anti-Labeler's term; without it, it is not trained either.
         anti_labeler_decay: T of its weight exp(-t / T), in iterations; None for 1 for ever, as in the theory.
+        label_weight: of the labelers' terms in the generator's loss, which are means over labels; as many as there are
+            labels gives their sums.
         generator_steps: in an iteration.
         critic_every: iterations from one step of discriminator and labelers to the next.
         samples: images of a grid after each validation; 0 for none.
@@ -82,6 +84,7 @@ class CausalGAN(LabelledGAN):
         gan_term: GANTerm = "non_saturating",
         anti_labeler: bool = True,
         anti_labeler_decay: float | None = 3000.0,
+        label_weight: float = 1.0,
         generator_steps: int = 2,
         critic_every: int = 3,
         samples: int = 64,
@@ -102,6 +105,8 @@ class CausalGAN(LabelledGAN):
                 "model.form=as_released takes the logit of a label, which labels of 0 and 1 have none of. Add "
                 "model.label_noise=as_released (or as_meant)."
             )
+        if label_weight <= 0:
+            raise ConfigError(f"model.label_weight is {label_weight}. Expected more than 0.")
         networks = networks_of("causalgan", Networks, network, len(graph))
         super().__init__(
             networks,
@@ -124,6 +129,7 @@ class CausalGAN(LabelledGAN):
         self.gan_term: GANTerm = gan_term
         self.anti_labeler_decay = anti_labeler_decay
         self.with_anti_labeler = anti_labeler
+        self.label_weight = label_weight
         self.generator_steps = generator_steps
         self.critic_every = critic_every
 
@@ -181,6 +187,7 @@ class CausalGAN(LabelledGAN):
             anti_labeler_weight(t, self.anti_labeler_decay),
             self.gan_term,
             self.form,
+            self.label_weight,
         )
 
     def _optimizer(self, i: int) -> Any:

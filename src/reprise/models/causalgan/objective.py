@@ -86,8 +86,9 @@ def generator_loss(
     weight: float,
     gan_term: GANTerm = "non_saturating",
     form: Form = "orthodox",
+    label_weight: float = 1.0,
 ) -> Tensor:
-    """L_GAN + L_LR - weight L_LG.
+    """L_GAN + label_weight (L_LR - weight L_LG).
 
     Args:
         fake: (B,) the discriminator's logits for the generator's images.
@@ -96,6 +97,9 @@ def generator_loss(
         weight: of the Anti-Labeler's term.
         gan_term: see gan_loss.
         form: see label_loss.
+        label_weight: of both labelers' terms, which are means over labels; d gives their sums.
     """
-    loss = gan_loss(fake, gan_term) + label_loss(labeler, labels, form)
-    return loss if anti_labeler is None else loss - weight * label_loss(anti_labeler, labels, form)
+    of_labels = label_loss(labeler, labels, form)
+    if anti_labeler is not None:
+        of_labels = of_labels - weight * label_loss(anti_labeler, labels, form)
+    return gan_loss(fake, gan_term) + label_weight * of_labels
