@@ -130,6 +130,8 @@ def test_counts_of_the_summary(report: Report, page: Page) -> None:
     assert [a["data-verdict"] for a in tiles] == [k.replace(" ", "-") for k in report.counts]
     assert f"2 papers with {sum(report.counts.values())} figures." in page.said
     assert f"Outsiders can test {sum(report.counts.values()) - report.counts['not testable']} of them" in page.said
+    derived = f" ({report.derived} of them derived: computed, not printed)" if report.derived else ""
+    assert f"reproduced{derived}. The name of a row" in page.said
 
 
 def test_every_row_has_its_evidence(report: Report, page: Page) -> None:

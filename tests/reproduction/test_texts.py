@@ -94,6 +94,19 @@ def test_rows_of_one_name_are_told_apart_by_their_group():
     assert "Table 2: continuous level, one model for all, Base (6, Manual)" in block
 
 
+def test_reproduced_figures_that_nobody_printed_are_told_apart():
+    before = standing()
+    kinds = dict(zip(before.targets, ("derived", "derived", "paper"), strict=False))
+    reproduced = {
+        place: replace(s, kind="reproduced", target=replace(s.target, sure=kinds[place])) if place in kinds else s
+        for place, s in before.targets.items()
+    }
+    found = Report("outputs", "0.1.0", (replace(before, targets=reproduced),), 0)
+    assert (found.counts["reproduced"], found.derived, report().derived) == (3, 2, 0)
+    said = "Of the reproduced figures 2 are derived ones, which were computed and not printed."
+    assert said in render_markdown(found) and "derived ones, which" not in render_markdown(report())
+
+
 def test_a_claim_shows_what_was_measured_of_its_terms():
     before = standing()
     claim = next(c.claim for c in before.claims if c.claim.id == "more_iterations")

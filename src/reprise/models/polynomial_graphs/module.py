@@ -176,6 +176,7 @@ class PolynomialGraphs(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Steps of either network in every repetition; the loop sees the discriminators' mean loss at the last one."""
+        # Lightning's wrappers take as long as the step, and the loop needs them once an iteration
         bare: Any = self.optimizers(use_pl_optimizer=False)
         counted: Any = self.optimizers()
         for last in [False] * (self.updates - 1) + [True]:
