@@ -11,7 +11,7 @@ import numpy as np
 EXOGENOUS = 13  # uniform numbers that a picture takes beside its labels
 _ARM, _HALF_ARM, _TRIANGLE = 1.25, 0.42, 1.35  # a cross, half along and across an arm; a triangle's radius; circle: 1
 _STRIPES = 0.145  # from one stripe to the next
-_RING, _RING_WIDTH = 1.48, 0.062  # radius in radii of the shape; width
+_RING, _RING_WIDTH = 1.48, 0.075  # radius in radii of the shape; width
 
 
 def draw_shape(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np.ndarray:
