@@ -13,7 +13,7 @@ from reprise.nn.causal.law import CausalLaw
 from reprise.nn.randomness import example_rng
 
 # P(label = 1 | parents), by the values of the parents in the order named; the graph is that of conf/graph/shapes.yaml.
-# Round stands where the paper has Male: a cause that an effect gives away, since nothing but what is round is ever Ringed.
+# Round stands where the paper has Male: a cause that an effect gives away, since nothing but what is round is Ringed.
 # That is 13 %, where Mustache has 4 %: as rare as that, image models of a few thousand iterations drew no rings.
 # Striped follows from Large as an open mouth from smiling. Red is a further common cause.
 _PARENTS: dict[str, list[str]] = {
