@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 EXOGENOUS = 13  # uniform numbers that a picture takes beside its labels
-_ARM, _HALF_ARM, _TRIANGLE = 1.25, 0.42, 1.35  # a cross, half along and across an arm; a triangle's radius; circle: 1
+_ARM, _THIN, _THICK = 1.2, 0.25, 0.4  # a cross: half along an arm, half across thin and thick ones; a circle's is 1
 _STRIPES = 0.145  # from one stripe to the next
 _RING, _RING_WIDTH = 1.48, 0.075  # radius in radii of the shape; width
 
@@ -31,9 +31,9 @@ def draw_shape(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np.
 def draw_shapes(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np.ndarray:
     """Draw shapes, each a function of its labels and its noise.
 
-    The noise decides place, size within small or large, shape within round (circle, ellipse) or not (cross, triangle),
-    how it is turned, hue within red or not, brightness, hue and slope of the background, and where stripes lie. With
-    the same noise and other labels, it is the same scene with these labels changed.
+    The noise decides place, size within small or large, shape within round (circle to ellipse) or not (cross of thin to
+    thick arms), how it is turned, hue within red or not, brightness, hue and slope of the background, and where stripes
+    lie. With the same noise and other labels, it is the same scene with these labels changed.
 
     Args:
         labels: (B, 6) of 0 and 1: Round, Red, Large, Ringed, Striped, Night.
@@ -47,7 +47,7 @@ def draw_shapes(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np
     u = [column[:, None, None].astype(np.float32) for column in np.asarray(exogenous).T]
 
     # 1. place and size: a shape stays inside the picture, a ring nearly
-    radius = np.where(large, 0.265 + 0.03 * u[2], 0.165 + 0.02 * u[2]).astype(np.float32)
+    radius = np.where(large, 0.265 + 0.03 * u[2], 0.175 + 0.02 * u[2]).astype(np.float32)
     reach = np.where(large, 0.07, 0.2).astype(np.float32)
     axis = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / side - np.float32(0.5)
     x, y = axis[None, None, :] - (2 * u[0] - 1) * reach, axis[None, :, None] - (2 * u[1] - 1) * reach
@@ -55,7 +55,7 @@ def draw_shapes(labels: np.ndarray, exogenous: np.ndarray, side: int = 32) -> np
     # 2. the body, turned
     angle = np.pi / 5 * (u[3] - 0.5)
     along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-    body = _inside(np.where(round_, _ellipse(along, across, radius, u[4]), _corners(along, across, radius, u[4])), side)
+    body = _inside(np.where(round_, _ellipse(along, across, radius, u[4]), _cross(along, across, radius, u[4])), side)
 
     # 3. colours: ink is what rings and stripes are drawn with, light by night and dark by day
     hue = np.where(red, 0.06 * u[5] - 0.03, 0.2 + 0.44 * u[5])
@@ -80,13 +80,11 @@ def _ellipse(along: np.ndarray, across: np.ndarray, radius: np.ndarray, kind: np
     return (np.hypot(along * shorter, across / shorter) - radius).astype(np.float32)
 
 
-def _corners(along: np.ndarray, across: np.ndarray, radius: np.ndarray, kind: np.ndarray) -> np.ndarray:
-    """Signed distance to the lines of a cross or a triangle, positive outside."""
+def _cross(along: np.ndarray, across: np.ndarray, radius: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """Signed distance to the lines of a cross, positive outside."""
     a, b = np.abs(along), np.abs(across)
-    end, width = _ARM * radius, _HALF_ARM * radius
-    cross = np.minimum(np.maximum(a - end, b - width), np.maximum(b - end, a - width))
-    triangle = np.maximum(np.sqrt(0.75) * a - 0.5 * across, across) - _TRIANGLE / 2 * radius
-    return np.where(kind < 0.5, cross, triangle).astype(np.float32)
+    end, width = _ARM * radius, (_THIN + (_THICK - _THIN) * kind) * radius
+    return np.minimum(np.maximum(a - end, b - width), np.maximum(b - end, a - width)).astype(np.float32)
 
 
 def _inside(distance: np.ndarray, side: int) -> np.ndarray:

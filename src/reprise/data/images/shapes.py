@@ -20,7 +20,7 @@ from reprise.nn.images import ImageShape
 from reprise.nn.randomness import example_rng
 
 log = logging.getLogger(__name__)
-_VERSION = 1  # of what is drawn for a seed and a number
+_VERSION = 2  # of what is drawn for a seed and a number
 _AT_ONCE = 50  # small enough for the processor's cache
 
 
