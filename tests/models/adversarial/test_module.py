@@ -339,6 +339,26 @@ def test_a_judge_learns_from_what_is_held_out(tmp_path: Path, monkeypatch: pytes
         assert torch.equal(seen[1][:, 0], seen[0][:, 0, 0, 0] % 2)
 
 
+def test_a_judge_of_drawn_images_learns_every_combination_under_noise(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    monkeypatch.setattr(judging, "train_judge", lambda images, labels, *rest: seen.extend((images, labels)))
+    data = shapes(cache)
+    data.setup("fit")
+    for _ in range(2):
+        judging.judge_of(data, range(6), data.attributes, JudgeSettings(seed=3))
+    images, labels, *again = seen
+    assert torch.equal(images, again[0]) and torch.equal(labels, again[1])
+    assert images.dtype == torch.uint8 and len(images) == len(labels)
+    counts = torch.bincount(labels.long() @ 2 ** torch.arange(6), minlength=64)
+    assert counts.min() > 0.7 * len(labels) / 64
+    off = images.float() - torch.from_numpy(data.draw(labels.numpy(), 3)).float()
+    spread = off.std((1, 2, 3)) / 255
+    assert spread.min() < 0.005 and 0.06 < spread.median() < 0.08 and 0.12 < spread.max() < 0.16
+    assert abs(float(off.mean())) < 2
+
+
 @pytest.mark.parametrize(
     ("build", "settings", "said"),
     [
