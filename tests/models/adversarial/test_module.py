@@ -78,6 +78,33 @@ def test_began_steps_everything_in_every_iteration(cache: Path, monkeypatch: pyt
     assert found["b_1"] == pytest.approx(0.5 * found["image_real"] - found["image_fake"], abs=1e-5)
 
 
+def test_the_label_loss_is_the_generators_alone(cache: Path) -> None:
+    def after(label_loss: str) -> tuple[Any, dict[str, Tensor]]:
+        module = began(label_loss=label_loss, third_margin=False)
+        fit(module, shapes(cache), 1)
+        return module, module.network.state_dict()
+
+    (square, a), (entropy, b) = after("square"), after("cross_entropy")
+    same = {name.split(".")[0] for name in a if torch.equal(a[name], b[name])}
+    changed = {name.split(".")[0] for name in a if not torch.equal(a[name], b[name])}
+    assert changed == {"generator"}
+    assert {"discriminator", "labeler"} <= same
+    assert torch.equal(square.c, entropy.c)
+
+
+def test_the_weights_start_where_they_are_told(cache: Path) -> None:
+    """With c_3 = 1 the first iteration is one without the third margin."""
+
+    def first(**settings: Any) -> dict[str, Tensor]:
+        module = began(**settings)
+        fit(module, shapes(cache), 1)
+        return module.network.state_dict()
+
+    at_one, no_margin, at_zero = first(first_weights=[0, 0, 1]), first(third_margin=False), first()
+    assert all(torch.equal(value, no_margin[name]) for name, value in at_one.items())
+    assert any(not torch.equal(value, at_zero[name]) for name, value in at_one.items())
+
+
 def test_the_first_iteration_is_the_papers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Discriminator and generator losses by hand, of the same draws."""
     module, data = gan(label_noise="as_released", form="as_released"), shapes(cache)
@@ -403,3 +430,13 @@ def test_networks_of_the_other_model_are_refused() -> None:
 def test_three_numbers_for_three_margins() -> None:
     with pytest.raises(ConfigError, match=r"model\.gamma is \[0\.5, 0\.5\]"):
         began(gamma=[0.5, 0.5])
+
+
+def test_an_unknown_label_loss_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.label_loss is 'hinge'\. Expected square or cross_entropy"):
+        began(label_loss="hinge")
+
+
+def test_weights_outside_their_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model\.first_weights is \[0, 0, 2\]\. Expected three numbers from 0 to 1"):
+        began(first_weights=[0, 0, 2])

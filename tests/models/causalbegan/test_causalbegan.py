@@ -16,6 +16,7 @@ from reprise.models.causalbegan.objective import (
     label_error,
     margins,
     next_weights,
+    shown_loss,
 )
 from reprise.nn.images import ImageShape
 
@@ -72,6 +73,21 @@ def test_margins_and_losses() -> None:
     measure = 0.8 + sum(abs(float(x)) for x in b)
     assert float(convergence(errors, b)) == pytest.approx(measure)
     assert float(convergence(errors, b, as_released=True)) == pytest.approx(measure + 0.3)
+
+
+def test_a_cross_entropy_teaches_where_the_labeler_is_sure_of_the_wrong_value() -> None:
+    labels, logits = torch.tensor([[1.0, 0.0]]), torch.tensor([[-12.0, 0.5]], requires_grad=True)
+    p = logits.detach().sigmoid()
+    for kind, value, slope in (
+        ("square", ((p - labels) ** 2).mean(), (p - labels) * p * (1 - p)),  # of two labels: 2 / 2
+        ("cross_entropy", -(p[0, 0].log() + (1 - p[0, 1]).log()) / 2, (p - labels) / 2),
+    ):
+        loss = shown_loss(labels, logits, kind)  # type: ignore[arg-type]
+        assert float(loss.detach()) == pytest.approx(float(value), rel=1e-5)
+        (found,) = torch.autograd.grad(loss, logits)
+        assert found.tolist()[0] == pytest.approx(slope.tolist()[0], rel=1e-3)
+    with pytest.raises(ValueError, match=r"label_loss is 'hinge'\. Expected square or cross_entropy"):
+        shown_loss(labels, logits, "hinge")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from reprise.models.adversarial.stepping import gradients_of, mean_over_processe
 from reprise.models.causalbegan.network import Networks
 from reprise.models.causalbegan.objective import (
     Errors,
+    LabelLoss,
     convergence,
     discriminator_loss,
     generator_loss,
@@ -27,6 +28,7 @@ from reprise.models.causalbegan.objective import (
     label_error,
     margins,
     next_weights,
+    shown_loss,
 )
 from reprise.nn.causal.graph import CausalGraph
 
@@ -48,7 +50,10 @@ class CausalBEGAN(LabelledGAN):
         lr_schedule: learning-rate schedule waiting for an optimiser, stepped once an iteration.
         gamma: gamma_1, gamma_2 and gamma_3 of the margins.
         lambdas: how fast c_1, c_2 and c_3 follow the margins.
+        first_weights: c_1, c_2 and c_3 before the first iteration.
         third_margin: whether the generator's label loss is weighted by c_3; else its weight is 1.
+        label_loss: square, or cross_entropy: what the generator pays for labels that are not seen; see `shown_loss`.
+            The Labeler and the margins have the square.
         convergence_as_released: add the Labeler's error on real images to M, as the released code does.
         samples: images of a grid after each validation; 0 for none.
         shown_labels: labels of which images under do() and under the condition are shown; None for those with parents.
@@ -76,7 +81,9 @@ class CausalBEGAN(LabelledGAN):
         lr_schedule: Callable[[torch.optim.Optimizer], Any] | None = None,
         gamma: list[float] | tuple[float, float, float] = (0.5, 0.5, 0.5),
         lambdas: list[float] | tuple[float, float, float] = (1e-3, 8e-5, 1e-2),
+        first_weights: list[float] | tuple[float, float, float] = (0.0, 0.0, 0.0),
         third_margin: bool = True,
+        label_loss: LabelLoss = "square",
         convergence_as_released: bool = False,
         samples: int = 64,
         shown_labels: list[str] | None = None,
@@ -89,6 +96,10 @@ class CausalBEGAN(LabelledGAN):
         for name, values in (("gamma", gamma), ("lambdas", lambdas)):
             if len(values) != 3 or min(values) < 0:
                 raise ConfigError(f"model.{name} is {list(values)}. Expected three numbers of 0 or more.")
+        if len(first_weights) != 3 or min(first_weights) < 0 or max(first_weights) > 1:
+            raise ConfigError(f"model.first_weights is {list(first_weights)}. Expected three numbers from 0 to 1.")
+        if label_loss not in get_args(LabelLoss):
+            raise ConfigError(f"model.label_loss is {label_loss!r}. Expected {' or '.join(get_args(LabelLoss))}.")
         networks = networks_of("causalbegan", Networks, network, len(graph))
         noise: LabelNoise = "none"
         super().__init__(
@@ -112,8 +123,9 @@ class CausalBEGAN(LabelledGAN):
         self.gamma = (float(gamma[0]), float(gamma[1]), float(gamma[2]))
         self.lambdas = (float(lambdas[0]), float(lambdas[1]), float(lambdas[2]))
         self.third_margin = third_margin
+        self.label_loss = label_loss
         self.convergence_as_released = convergence_as_released
-        self.register_buffer("c", torch.zeros(3))  # c_1, c_2, c_3
+        self.register_buffer("c", torch.tensor([float(c) for c in first_weights]))  # c_1, c_2, c_3
         self.c: Tensor
 
     def code(self, labels: Tensor) -> Tensor:
@@ -138,15 +150,17 @@ class CausalBEGAN(LabelledGAN):
         _, (one,) = self.rounds(batch["position"].tolist(), 1, real.device)
         # 1. what the networks make of real and of generated images
         fake = networks.generator(one.z, one.code)
+        seen = networks.labeler(fake)
         errors = Errors(
             image_error(networks.discriminator(real), real),
             image_error(networks.discriminator(fake), fake),
             label_error(labels, networks.labeler(real)),
-            label_error(one.believed, networks.labeler(fake)),
+            label_error(one.believed, seen),
         )
         # 2. gradients of both losses at the same weights
         loss_d = discriminator_loss(errors, self.c)
-        loss_g = generator_loss(errors.image_fake, errors.label_fake, self.c, self.third_margin)
+        shown = shown_loss(one.believed, seen, self.label_loss)
+        loss_g = generator_loss(errors.image_fake, shown, self.c, self.third_margin)
         for_judges = gradients_of(loss_d, judges, keep=True)
         for_generator = gradients_of(loss_g, generator)
         announce(self, loss_d + loss_g)

@@ -6,11 +6,13 @@ generated images. b_1, b_2, b_3 are called balance_k, balance_l and balance_z th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+LabelLoss = Literal["square", "cross_entropy"]
 
 
 class Errors(NamedTuple):
@@ -36,6 +38,22 @@ def image_error(decoded: Tensor, image: Tensor) -> Tensor:
 def label_error(labels: Tensor, logits: Tensor) -> Tensor:
     """S(l, sigmoid(logits)), the mean square of the difference; (B, d) both."""
     return F.mse_loss(logits.sigmoid(), labels)
+
+
+def shown_loss(labels: Tensor, logits: Tensor, kind: LabelLoss = "square") -> Tensor:
+    """What the generator pays for labels that its images do not show, (); (B, d) both.
+
+    Where the Labeler is sure of the wrong value, the square of a sigmoid is flat and teaches nothing; the
+    cross-entropy, which is ours, is steepest there.
+
+    Raises:
+        ValueError: the kind is unknown.
+    """
+    if kind == "square":
+        return label_error(labels, logits)
+    if kind == "cross_entropy":
+        return F.binary_cross_entropy_with_logits(logits, labels)
+    raise ValueError(f"label_loss is {kind!r}. Expected square or cross_entropy.")
 
 
 def margins(errors: Errors, gamma: tuple[float, float, float]) -> tuple[Tensor, Tensor, Tensor]:
@@ -67,15 +85,16 @@ def discriminator_loss(errors: Errors, c: Tensor) -> Tensor:
     return errors.image_real - c[0] * errors.image_fake + errors.label_real - c[1] * errors.label_fake
 
 
-def generator_loss(image_fake: Tensor, label_fake: Tensor, c: Tensor, third_margin: bool = True) -> Tensor:
+def generator_loss(image_fake: Tensor, shown: Tensor, c: Tensor, third_margin: bool = True) -> Tensor:
     """Loss_G = L(G) + c_3 S(l_g, l(G)); without the third margin its weight is 1.
 
     Args:
-        image_fake, label_fake: L(G) and S(l_g, l(G)).
+        image_fake: L(G).
+        shown: S(l_g, l(G)), or the cross-entropy in its place; see `shown_loss`.
         c: (3,) the weights.
         third_margin: whether the margin of margins is used.
     """
-    return image_fake + (c[2] * label_fake if third_margin else label_fake)
+    return image_fake + (c[2] * shown if third_margin else shown)
 
 
 def convergence(errors: Errors, b: tuple[Tensor, Tensor, Tensor], as_released: bool = False) -> Tensor:
