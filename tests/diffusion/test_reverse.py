@@ -93,7 +93,7 @@ def test_kl_of_gaussians_by_integration() -> None:
     ("cdf", "bits"),
     [("exact", [1.3054, 1.4904, 2.0462, 4.2765, 8.0165]), ("tanh", [1.3057, 1.4911, 2.0466, 4.2682, 8.0716])],
 )
-def test_decoder_against_the_sheet(cdf: Cdf, bits: list[float]) -> None:
+def test_decoder_at_known_distances(cdf: Cdf, bits: list[float]) -> None:
     x_0 = torch.full((5,), 100 * 2 / 255 - 1, dtype=torch.float64)
     mean = x_0 + torch.tensor([0, 0.5, 1, 2, 3], dtype=torch.float64) * 2 / 255
     log_variance = torch.full_like(mean, math.log(5.45319e-5))

@@ -55,7 +55,7 @@ def test_parameter_counts(arch: str, changes: dict[str, Any], expected: int) -> 
         assert count(build(arch, **changes)) == expected
 
 
-def test_base_splits_its_parameters_as_the_sheet_says() -> None:
+def test_base_splits_its_parameters() -> None:
     with torch.device("meta"):
         network = build("base", downsampling="interpolate", widen="first")
     assert count(network.ublocks) == 8_953_344

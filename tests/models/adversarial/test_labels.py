@@ -19,7 +19,7 @@ def test_the_truncated_exponential_has_its_distribution_function() -> None:
 
 
 @pytest.mark.parametrize(("noise", "rates"), [("as_released", (5.0, 15.0)), ("as_meant", (25.0, 50.0))])
-def test_noisy_labels_are_the_sheets(noise: str, rates: tuple[float, float]) -> None:
+def test_noisy_labels_have_their_rates(noise: str, rates: tuple[float, float]) -> None:
     u = torch.rand(2, 400, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     labels = (torch.rand(400, 3, generator=torch.Generator().manual_seed(1)) < 0.5).float()
     found = noisy(labels, u, noise)  # type: ignore[arg-type]
