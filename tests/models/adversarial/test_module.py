@@ -78,6 +78,38 @@ def test_began_steps_everything_in_every_iteration(cache: Path, monkeypatch: pyt
     assert found["b_1"] == pytest.approx(0.5 * found["image_real"] - found["image_fake"], abs=1e-5)
 
 
+def test_an_iteration_of_began_goes_down_both_losses(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of gradient descent against gradients of the two losses, written out."""
+    module = began(first_weights=[0.3, 0.2, 0.7])
+    module.optimizer = functools.partial(torch.optim.SGD, lr=0.1)
+    nets, original = module.network, module.train_images
+    expected: list[Tensor] = []
+
+    def note(real: Tensor, labels: Tensor, batch: Any, t: int) -> dict[str, Tensor]:
+        _, (one,) = module.rounds(batch["position"].tolist(), 1, real.device)
+
+        def errors(image: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+            shown = ((torch.sigmoid(nets.labeler(image)) - asked) ** 2).mean()
+            return (nets.discriminator(image) - image).abs().mean(), shown
+
+        image, label = errors(nets.generator(one.z, one.code), one.believed)
+        players = [list(nets.generator.parameters())]
+        losses = [image + 0.7 * label]
+        image, label = errors(nets.generator(one.z, one.code).detach(), one.believed)
+        of_real = errors(real, labels)
+        players.append([*nets.discriminator.parameters(), *nets.labeler.parameters()])
+        losses.append(of_real[0] - 0.3 * image + of_real[1] - 0.2 * label)
+        for loss, weights in zip(losses, players, strict=True):
+            slopes = torch.autograd.grad(loss, weights)
+            expected.extend((p - 0.1 * slope).detach() for p, slope in zip(weights, slopes, strict=True))
+        return original(real, labels, batch, t)
+
+    monkeypatch.setattr(module, "train_images", note)
+    fit(module, shapes(cache), 1)
+    stepped = [*nets.generator.parameters(), *nets.discriminator.parameters(), *nets.labeler.parameters()]
+    torch.testing.assert_close([p.detach() for p in stepped], expected)
+
+
 def test_the_label_loss_is_the_generators_alone(cache: Path) -> None:
     def after(label_loss: str) -> tuple[Any, dict[str, Tensor]]:
         module = began(label_loss=label_loss, third_margin=False)
