@@ -144,3 +144,14 @@ def test_unknown_conditionals_are_warned_of_where_they_are_used(caplog: pytest.L
     caplog.clear()
     LabelSource(GRAPH, "data").learn(rows(), None)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("labels_from", ["data", "law"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_graph_that_lets_happen_what_the_data_never_show_is_warned_of(
+    labels_from: str, known: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    independent_causes = CausalGraph({"Round": [], "Ringed": [], "Night": ["Round", "Ringed"]})
+    source = LabelSource(independent_causes, labels_from)  # type: ignore[arg-type]
+    source.learn(rows(), TRUTH if known else None)
+    assert "1 conditional is undefined" in caplog.text and "(Night 1)" in caplog.text

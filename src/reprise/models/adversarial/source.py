@@ -37,8 +37,8 @@ class LabelSource(nn.Module):
     """Draws labels as they are observed, under a condition, and under an intervention.
 
     - data: labels of the training set with replacement. They cannot be intervened on, so do() is that of the law below.
-    - law: the true law of the data where they come with one, else the product of the training labels' conditionals
-      along the graph.
+    - law: the product of the data's conditionals along the graph, of their true law where they come with one, else of
+      the training labels. With the data's own graph that is the true law.
     - controller: a network trained on the labels; its values are rounded, and conditioning rejects.
 
     The laws are a table of all combinations, kept in the checkpoint.
@@ -68,9 +68,10 @@ class LabelSource(nn.Module):
         if self.labels_from == "law":
             same = true_law is not None and set(true_law.graph.names) >= set(self.graph.names)
             law = true_law.joint().of(self.graph.names) if same and true_law is not None else law
-            law = law.fit(self.graph).joint()
         if not self._by_network:
-            self._say_what_is_unknown(law.fit(self.graph))
+            fit = law.fit(self.graph)
+            self._say_what_is_unknown(fit)  # of the data: the fit itself may let happen what they never show
+            law = fit.joint() if self.labels_from == "law" else law
         self.table.copy_(torch.from_numpy(law.table))
         self._laws = None
 
