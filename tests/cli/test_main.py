@@ -75,6 +75,19 @@ def test_check_all_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert first == total
 
 
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ("model.graph.nodes.Round=[Large]", "a cycle: Round -> Large -> Round"),
+        ("+model.graph.nodes.Dotted=[Larg]", "'Larg' as a parent of 'Dotted', .* Did you mean 'Large'"),
+    ],
+)
+def test_check_refuses_graphs_that_are_none(nodes: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "model=causal_controller"]) == 0
+    assert main(["check", "model=causal_controller", nodes]) == 2
+    assert re.search(message, capsys.readouterr().err)
+
+
 def test_help_of_generate_adds_the_options_of_a_runs_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

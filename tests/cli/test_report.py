@@ -111,4 +111,4 @@ def test_a_card_of_a_run(root: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out.strip() == str(directory / "README.md")
     text = (directory / "README.md").read_text(encoding="utf-8")
     # this one was measured on three clips: said, and kept out of what model hubs read
-    assert "held-out examples" in text and "data.limit_test=3" in text and "model-index" not in text
+    assert "Measured on 3 examples, " in text and "data.limit_test=3" in text and "model-index" not in text

@@ -22,6 +22,8 @@ MODEL = ["model=wavegrad"]
 @pytest.mark.parametrize(
     ("overrides", "parts"),
     [
+        (["model=causalgan", "graph=cg"], ["graph=cg", "conf/graph", "'cg1'", "`reprise list graph`"]),
+        (["model=causalgan", "+nosuch=cg"], ["nosuch"]),
         (["model=wavegradd"], ["model=wavegradd", "command line", "'wavegrad'"]),
         ([*MODEL, "data=ljspeach"], ["data=ljspeach", "'ljspeech'"]),
         ([], ["model is missing", "wavegrad"]),

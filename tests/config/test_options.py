@@ -48,6 +48,16 @@ def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
         check_generate_options(PAINTER, options)
 
 
+CONTROLLER = "reprise.models.causal_controller.module.CausalController"
+
+
+def test_a_label_is_not_asked_for_and_set_to_another_value() -> None:
+    with pytest.raises(ConfigError, match=r"^given asks for Ringed=1, and do sets it to 0: .* leave Ringed out\.$"):
+        check_generate_options(CONTROLLER, {"given": {"Round": 1, "Ringed": 1}, "do": {"Ringed": 0}})
+    for given, do in (({"Ringed": 1}, {"Ringed": 1}), ({"Ringed": 1}, {"Round": 0}), ("Ringed", {"Ringed": 0})):
+        check_generate_options(CONTROLLER, {"given": given, "do": do})
+
+
 def test_right_options_pass_and_models_without_generate_do_not() -> None:
     check_generate_options(PAINTER, {"shade": 1, "lines": [1, 2], "quick": False})
     with pytest.raises(ConfigError, match=r"Canvas has no generate\(\): it makes no samples"):

@@ -63,7 +63,7 @@ def test_trained_by_two_processes_evaluated_and_left_alone_afterwards(tmp_path: 
     directory = tmp_path / "here"
     words = small(tmp_path, "logger=csv", "trainer=ddp", "trainer.accelerator=cpu", f"paths.run={directory}")
     out, _ = train(*words, "evaluate=true")
-    assert out.index("finished after 6 steps") < out.index("held-out examples") < out.index("manual6")
+    assert out.index("finished after 6 steps") < out.index("examples measured") < out.index("manual6")
     record = read_record(directory)
     assert (record.state, len(record.sessions), len(record.evaluations)) == ("finished", 1, 1)
     assert own_evaluation(record) is not None
@@ -83,8 +83,8 @@ def test_the_tasks_of_a_job_step_evaluate_once(tmp_path: Path, small: Small) -> 
     assert [t.returncode for t in tasks] == [0, 0], said
     (result,) = read_record(directory).evaluations
     assert result["world_size"] == 1
-    assert "held-out examples" in said[0][0]
-    assert "held-out examples" not in said[1][0]
+    assert "examples measured" in said[0][0]
+    assert "examples measured" not in said[1][0]
 
 
 def test_a_finished_run_is_evaluated_without_another_session(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_a_finished_run_is_evaluated_without_another_session(run: Path, capfd: p
     left = run / "evaluations" / "e1"  # by an evaluation that was killed
     (left / "samples").mkdir(parents=True)
     assert main(["train", f"resume={run}", "evaluate=true"]) == 0
-    assert "held-out examples" in capfd.readouterr().out
+    assert "examples measured" in capfd.readouterr().out
     record = read_record(run)
     assert [e["folder"] for e in record.evaluations] == ["evaluations/e2"]
     assert (record.sessions, record.config) == (before.sessions, before.config)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 USAGE = """
 usage: reprise check [key=value ...]
        reprise check --papers
        reprise check --all
 
-Composes and checks a config without building anything: keys, types, choices, mandatory values, targets.
+Composes and checks a config without building anything but a causal graph: keys, types, choices, mandatory values,
+targets, unknown causes and cycles.
 --papers checks the figures and claims in conf/paper: sources, tolerances, experiments, measures.
---all does it for every model, every arch and budget of it, every experiment, every search space of conf/sweep, and the
-papers.
+--all does it for every model, every arch and budget of it, every graph, every experiment, every search space of
+conf/sweep, and the papers.
 """
 
 
@@ -28,6 +30,7 @@ def run(arguments: list[str]) -> int:
     if options := [a for a in arguments if a.startswith("--")]:
         raise ConfigError(f"there is no option {options[0]}. {suggest(options[0], ['--papers', '--all'])}")
     composed = compose_checked(arguments)
+    _check_graph(composed.values)
     chosen = ", ".join(f"{k}={v}" for k, v in composed.choices.items() if v and k != "local")
     print(f"ok: {chosen}")
     for deviation in protocol_deviations(composed):
@@ -77,6 +80,7 @@ def _check_all(extra: list[str]) -> int:
         for b in group_choices("budget")
         if b.rpartition("/")[0] in ("", m)  # conf/budget/MODEL is for that model
     ]
+    commands += [["model=causal_controller", f"graph={g}"] for g in group_choices("graph")]
     commands += [[f"experiment={e}"] for e in group_choices("experiment")]
     failures = 0
     for command in commands:
@@ -117,8 +121,18 @@ def _check_one(command: list[str]) -> None:
     from reprise.config.errors import ConfigError
 
     try:
-        compose_checked(command)
+        composed = compose_checked(command)
     except ConfigError as error:
         if not str(error).startswith("data.root is missing"):
             raise
-        compose_checked([*command, "data.root=FOLDER"])
+        composed = compose_checked([*command, "data.root=FOLDER"])
+    _check_graph(composed.values)
+
+
+def _check_graph(values: dict[str, Any]) -> None:
+    """Build the causal graph where a model has one: it is small, and refuses cycles and unknown causes itself."""
+    from reprise.config.instantiate import instantiate
+
+    graph = values["model"].get("graph")
+    if isinstance(graph, dict) and "_target_" in graph:
+        instantiate(graph)

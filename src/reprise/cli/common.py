@@ -19,11 +19,13 @@ def compose_checked(overrides: Sequence[str]) -> Composed:
     from reprise.config.compose import compose_config
     from reprise.config.fitting import explain_misfit, explain_unknown_name, require_fitting_arch
     from reprise.config.origin import origin
+    from reprise.config.unknown import explain_unknown_choice
 
     try:
         composed = compose_config(overrides)
     except ConfigError as error:
         explain_misfit(overrides, compose_config)
+        explain_unknown_choice(error)
         explain_unknown_name(error, overrides, compose_config)
         raise
     require_fitting_arch(composed.choices, compose_config)

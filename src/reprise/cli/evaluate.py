@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
     )
     print(
         f"{directory}: step {result['step']} ({Path(result['checkpoint']).name}), {result['weights']} weights, "
-        f"{result['examples']} held-out examples, {result['cost']['wall_seconds']:.0f} s"
+        f"{result['examples']} examples measured, {result['cost']['wall_seconds']:.0f} s"
     )
     print(metric_table(result["metrics"]))
     print(f"samples and result.json: {directory / result['folder']}")

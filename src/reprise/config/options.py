@@ -51,7 +51,8 @@ def check_generate_options(model: str, options: dict[str, Any]) -> None:
         options: the words.
 
     Raises:
-        ConfigError: it has no `generate`, a name is none of its options, or a value is of another type or missing.
+        ConfigError: it has no `generate`, a name is none of its options, a value is of another type or missing, or a
+            label is asked for with one value and set to another.
     """
     found = _generate(model)
     own = _own(found)
@@ -63,6 +64,19 @@ def check_generate_options(model: str, options: dict[str, Any]) -> None:
     seed = options.get("seed", 0)
     if isinstance(seed, int) and seed < 0:
         raise ConfigError(f"seed is {seed}. Expected 0 or more.")
+    _check_labels(options.get("given"), options.get("do"))
+
+
+def _check_labels(given: object, do: object) -> None:
+    """Refuse to wait for labels that an intervention keeps from having the values asked for."""
+    if not isinstance(given, dict) or not isinstance(do, dict):
+        return
+    for name in given:
+        if name in do and given[name] != do[name]:
+            raise ConfigError(
+                f"given asks for {name}={given[name]}, and do sets it to {do[name]}: no draw can meet both. Expected "
+                f"one of them to leave {name} out."
+            )
 
 
 def argument_texts(doc: str) -> dict[str, str]:

@@ -148,7 +148,7 @@ def _results(record: RunRecord) -> str:
         return f"On the validation set, at the end of training.\n\n{grid(rows)}"
     changes = "".join(f", {cell(k)}={cell(v)}" for k, v in (evaluation.get("changes") or {}).items())
     head = (
-        f"Measured on {evaluation.get('examples')} held-out examples, with the {cell(evaluation.get('weights'))} "
+        f"Measured on {evaluation.get('examples')} examples, with the {cell(evaluation.get('weights'))} "
         f"weights of step {evaluation.get('step')}{changes}."
     )
     return f"{head}\n\n{grid(rows)}"
