@@ -21,7 +21,7 @@ class Bars(Sample):
 
     Attributes:
         rows: what is measured, from top to bottom.
-        series: a number for each row, by the name of who says so; NaN where there is none.
+        series: a number for each row, by the name of who says so; NaN where it is not known, as do() of data alone.
         axis: what the numbers are.
 
     Raises:
@@ -63,7 +63,7 @@ class Bars(Sample):
             places = [row * (count + 1) + i for row in range(len(self.rows))]
             axes.barh(places, [0.0 if math.isnan(v) else v for v in values], height=0.9, label=name)
             for place, value in zip(places, values, strict=True):
-                said = "none" if math.isnan(value) else f"{value:.3f}"
+                said = "not known" if math.isnan(value) else f"{value:.3f}"
                 axes.text((0.0 if math.isnan(value) else value) + 0.01, place, said, va="center", fontsize=6)
         axes.set_yticks([row * (count + 1) + (count - 1) / 2 for row in range(len(self.rows))], self.rows)
         axes.invert_yaxis()
