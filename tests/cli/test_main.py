@@ -79,7 +79,7 @@ def test_check_all_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     ("nodes", "message"),
     [
         ("model.graph.nodes.Round=[Large]", "a cycle: Round -> Large -> Round"),
-        ("+model.graph.nodes.Dotted=[Larg]", "'Larg' as a parent of 'Dotted', .* Did you mean 'Large'"),
+        ("+model.graph.nodes.Dotted=[Larger]", "'Larger' as a parent of 'Dotted', .* Did you mean 'Large'"),
     ],
 )
 def test_check_refuses_graphs_that_are_none(nodes: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
