@@ -14,16 +14,24 @@ from reprise.cli.common import compose_checked, protocol_deviations
 from reprise.config.check import check_config, check_parameters, is_allowed
 from reprise.config.compose import compose_config, group_choices
 from reprise.config.errors import ConfigError
+from reprise.config.graph import check_graph
 from reprise.config.instantiate import instantiate
+from reprise.config.unknown import explain_unknown_choice
 
 MODEL = ["model=wavegrad"]
+
+
+class NoGraph:
+    """A graph of a user that refuses what it describes."""
+
+    def __init__(self) -> None:
+        raise ConfigError("it has no nodes")
 
 
 @pytest.mark.parametrize(
     ("overrides", "parts"),
     [
-        (["model=causalgan", "graph=cg"], ["graph=cg", "conf/graph", "'cg1'", "`reprise list graph`"]),
-        (["model=causalgan", "+nosuch=cg"], ["nosuch"]),
+        (["model=causalgan", "graph=cg"], ["graph=cg", "command line", "conf/graph", "'cg1'", "`reprise list graph`"]),
         (["model=wavegradd"], ["model=wavegradd", "command line", "'wavegrad'"]),
         ([*MODEL, "data=ljspeach"], ["data=ljspeach", "'ljspeech'"]),
         ([], ["model is missing", "wavegrad"]),
@@ -64,6 +72,22 @@ def test_one_paragraph_says_what_is_wrong(overrides: list[str], parts: list[str]
     for part in parts:
         assert part in message, message
     assert caught.value.exit_code == 2
+
+
+def test_a_choice_of_a_file_is_not_said_to_be_the_command_lines() -> None:
+    error = ConfigError("graph/cg: no such config. Valid names: arch.")
+    with pytest.raises(ConfigError, match=r"^graph=cg \(from the defaults list of a config file\): conf/graph has no"):
+        explain_unknown_choice(error, ["experiment=causalgan/controller_g1", "+nosuch=cg"])
+    explain_unknown_choice(ConfigError("nosuch/cg: no such config. Valid names: arch."), ["nosuch=cg"])  # no such group
+
+
+def test_a_graph_is_built_of_what_the_user_allows() -> None:
+    allowed = "tests.config.test_check.NoGraph"
+    values = {"model": {"graph": {"_target_": allowed}}, "allow": []}
+    with pytest.raises(ConfigError, match="may not be built"):
+        check_graph(values)
+    with pytest.raises(ConfigError, match="it has no nodes"):
+        check_graph({**values, "allow": ["tests.config"]})
 
 
 def test_a_typo_in_an_experiment_file_is_named_with_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -58,6 +58,14 @@ def test_a_label_is_not_asked_for_and_set_to_another_value() -> None:
         check_generate_options(CONTROLLER, {"given": given, "do": do})
 
 
+def test_a_label_that_is_swept_is_not_set_or_asked_for() -> None:
+    model = "reprise.models.causalgan.module.CausalGAN"
+    for word in ("given", "do"):
+        with pytest.raises(ConfigError, match=f"^sweep moves Red from 0 to 1, and {word} has it at 0: .* to leave Red"):
+            check_generate_options(model, {"sweep": "Red", word: {"Red": 0}})
+        check_generate_options(model, {"sweep": "Red", word: {"Ringed": 1}})
+
+
 def test_right_options_pass_and_models_without_generate_do_not() -> None:
     check_generate_options(PAINTER, {"shade": 1, "lines": [1, 2], "quick": False})
     with pytest.raises(ConfigError, match=r"Canvas has no generate\(\): it makes no samples"):

@@ -94,6 +94,18 @@ def test_a_sweep_that_is_planned_anew_keeps_what_is_done(tmp_path: Path, stand_i
         ([["model=wavegrad", "trainer.max_stepz=3"]], [], "local", "trainer.max_steps"),
         ([["model=wavegrad"], ["experiment=wavegrad/nothing"]], [], "local", "wavegrad/nothing"),
         ([["model=wavegrad", "seed=0,1"]], [], "local", "seed=0,1"),
+        (
+            [["model=causal_controller"], ["model=causal_controller", "graph=cg"]],
+            [],
+            "local",
+            r"^graph=cg \(from the command line\): conf/graph has no 'cg'\. Did you mean 'cg1'",
+        ),
+        (
+            [["model=causal_controller"], ["model=causal_controller", "model.graph.nodes.Round=[Large]"]],
+            [],
+            "local",
+            "a cycle: Round -> Large -> Round",
+        ),
         ([["model=wavegrad", "hydra/launcher=ray"]], [], "local", "cannot be part of a point"),
         ([["model=wavegrad", "paths.run=here"]], [], "local", "run directory of its own"),
         ([["model=wavegrad"]], [], "loca", "'local'"),

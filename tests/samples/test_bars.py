@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,23 @@ def test_bars_are_a_picture_and_a_table_in_which_a_missing_number_is_empty(tmp_p
     assert (tmp_path / "asked" / "p.csv").read_text() == ",data,model\nP(a),0.25,0.3\nP(b),,1\n"
     with pytest.raises(ValueError, match=r"series .data. has 1 values\. Expected 2"):
         Bars(name="p", caption="", rows=["a", "b"], axis="", series={"data": [0.1]})
+
+
+def test_a_missing_number_is_said_in_the_picture_not_drawn_as_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    said: list[str] = []
+    text = Axes.text
+
+    def listening(self: Axes, x: float, y: float, s: str, **settings: Any) -> Any:
+        said.append(s)
+        return text(self, x, y, s, **settings)
+
+    monkeypatch.setattr(Axes, "text", listening)
+    Bars(name="p", caption="", rows=["P(a)", "P(b)"], axis="", series={"data": [0.0, math.nan]}).write(tmp_path)
+    assert said == ["0.000", "not known"]
 
 
 def test_rows_are_a_table_with_names(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 USAGE = """
 usage: reprise check [key=value ...]
@@ -22,6 +21,7 @@ def run(arguments: list[str]) -> int:
     """Check one config or all."""
     from reprise.cli.common import compose_checked, protocol_deviations
     from reprise.config.errors import ConfigError, suggest
+    from reprise.config.graph import check_graph
 
     if arguments == ["--papers"]:
         return _check_papers()
@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> int:
     if options := [a for a in arguments if a.startswith("--")]:
         raise ConfigError(f"there is no option {options[0]}. {suggest(options[0], ['--papers', '--all'])}")
     composed = compose_checked(arguments)
-    _check_graph(composed.values)
+    check_graph(composed.values)
     chosen = ", ".join(f"{k}={v}" for k, v in composed.choices.items() if v and k != "local")
     print(f"ok: {chosen}")
     for deviation in protocol_deviations(composed):
@@ -119,6 +119,7 @@ def _check_one(command: list[str]) -> None:
     """Check one config; a folder that only its user can name is filled in, so that the rest is checked too."""
     from reprise.cli.common import compose_checked
     from reprise.config.errors import ConfigError
+    from reprise.config.graph import check_graph
 
     try:
         composed = compose_checked(command)
@@ -126,13 +127,4 @@ def _check_one(command: list[str]) -> None:
         if not str(error).startswith("data.root is missing"):
             raise
         composed = compose_checked([*command, "data.root=FOLDER"])
-    _check_graph(composed.values)
-
-
-def _check_graph(values: dict[str, Any]) -> None:
-    """Build the causal graph where a model has one: it is small, and refuses cycles and unknown causes itself."""
-    from reprise.config.instantiate import instantiate
-
-    graph = values["model"].get("graph")
-    if isinstance(graph, dict) and "_target_" in graph:
-        instantiate(graph)
+    check_graph(composed.values)

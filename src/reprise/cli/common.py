@@ -25,7 +25,7 @@ def compose_checked(overrides: Sequence[str]) -> Composed:
         composed = compose_config(overrides)
     except ConfigError as error:
         explain_misfit(overrides, compose_config)
-        explain_unknown_choice(error)
+        explain_unknown_choice(error, overrides)
         explain_unknown_name(error, overrides, compose_config)
         raise
     require_fitting_arch(composed.choices, compose_config)

@@ -10,7 +10,8 @@ from typing import Any
 USAGE = """
 usage: reprise evaluate RUN_DIR [key=value ...]
 
-Measures a run's checkpoint on its held-out data, exactly, and adds the result to the run record.
+Measures a run's checkpoint on the test part of its data, or on all where they have no parts, exactly, and adds the
+result to the run record.
 
   checkpoint=best|last      which checkpoint
   weights=auto|raw|ema      which weights; auto takes the averaged ones where the run kept them
@@ -41,9 +42,10 @@ def run(arguments: list[str]) -> int:
     result = evaluate(
         directory, values, changes, settings["checkpoint"], settings["weights"], settings["samples"], _announce
     )
+    examples = result["examples"]
     print(
         f"{directory}: step {result['step']} ({Path(result['checkpoint']).name}), {result['weights']} weights, "
-        f"{result['examples']} examples measured, {result['cost']['wall_seconds']:.0f} s"
+        f"{examples} example{'' if examples == 1 else 's'} measured, {result['cost']['wall_seconds']:.0f} s"
     )
     print(metric_table(result["metrics"]))
     print(f"samples and result.json: {directory / result['folder']}")

@@ -19,11 +19,16 @@ def run(arguments: list[str]) -> int:
     from reprise.config.compose import compose_config, dotted_keys
     from reprise.config.errors import ConfigError, suggest
     from reprise.config.origin import chain
+    from reprise.config.unknown import explain_unknown_choice
 
     if not arguments or "=" in arguments[0]:
         raise ConfigError("KEY is missing. Expected: reprise explain KEY model=NAME [key=value ...]")
     key, overrides = arguments[0], arguments[1:]
-    values = compose_config(overrides).values
+    try:
+        values = compose_config(overrides).values
+    except ConfigError as error:
+        explain_unknown_choice(error, overrides)
+        raise
     node: object = values
     for name in key.split("."):
         if not isinstance(node, dict) or name not in node:

@@ -13,7 +13,7 @@ from types import ModuleType
 
 VERBS = {
     "train": "train a model, or resume a run",
-    "evaluate": "measure a run's checkpoint on held-out data",
+    "evaluate": "measure a run's checkpoint on its test data",
     "generate": "make samples with a run's checkpoint",
     "list": "list models, data, experiments, papers and other choices",
     "show": "show a paper's tables, an experiment, a run or a sweep",

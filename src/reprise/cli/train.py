@@ -24,7 +24,7 @@ Trains a model and keeps the evidence in a run directory below outputs/runs.
   experiment=PAPER/ROW      one row of a paper's table, exactly as the paper describes it
   callbacks=ema             add an exponential moving average of the weights
   logger=wandb|csv|none     W&B is offline by itself when there is no key
-  evaluate=true             then measure the best checkpoint on held-out data, as `reprise evaluate RUN_DIR` does
+  evaluate=true             then measure the best checkpoint on its test data, as `reprise evaluate RUN_DIR` does
   seed=0                    seed of every random draw
   any.key=value             any value of the composed config
 

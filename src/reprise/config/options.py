@@ -52,7 +52,7 @@ def check_generate_options(model: str, options: dict[str, Any]) -> None:
 
     Raises:
         ConfigError: it has no `generate`, a name is none of its options, a value is of another type or missing, or a
-            label is asked for with one value and set to another.
+            label is asked for with one value and set to another, or set and swept at once.
     """
     found = _generate(model)
     own = _own(found)
@@ -64,11 +64,17 @@ def check_generate_options(model: str, options: dict[str, Any]) -> None:
     seed = options.get("seed", 0)
     if isinstance(seed, int) and seed < 0:
         raise ConfigError(f"seed is {seed}. Expected 0 or more.")
-    _check_labels(options.get("given"), options.get("do"))
+    _check_labels(options.get("given"), options.get("do"), options.get("sweep"))
 
 
-def _check_labels(given: object, do: object) -> None:
-    """Refuse to wait for labels that an intervention keeps from having the values asked for."""
+def _check_labels(given: object, do: object, sweep: object) -> None:
+    """Refuse to wait for labels that an intervention keeps from having the values asked for, or to move one of them."""
+    for word, labels in (("given", given), ("do", do)):
+        if isinstance(labels, dict) and sweep in labels:
+            raise ConfigError(
+                f"sweep moves {sweep} from 0 to 1, and {word} has it at {labels[sweep]}: one of the two only. Expected "
+                f"{word} to leave {sweep} out."
+            )
     if not isinstance(given, dict) or not isinstance(do, dict):
         return
     for name in given:

@@ -30,7 +30,7 @@ class TrainConfig:
         monitor: metric that decides which checkpoint is `best`, e.g. `val/ls_mse`.
         monitor_mode: `min` or `max`.
         compile: compile the network with torch.compile.
-        evaluate: after training, measure the best checkpoint on held-out data, as `reprise evaluate` does.
+        evaluate: after training, measure the best checkpoint on its test data, as `reprise evaluate` does.
         tags: free words that go to W&B and the record.
         allow: packages outside reprise, torch, pytorch_lightning and torchmetrics whose classes configs may name.
         resume: run directory to continue.

@@ -13,8 +13,10 @@ from reprise.config.check import check_config
 from reprise.config.compose import Composed, PointComposer
 from reprise.config.errors import ConfigError, UserError
 from reprise.config.fitting import require_fitting_arch
+from reprise.config.graph import check_graph
 from reprise.config.origin import origin
 from reprise.config.protocol import digest
+from reprise.config.unknown import explain_unknown_choice
 from reprise.launch.point import Point
 from reprise.tracking import directory as directories
 from reprise.tracking.provenance import changed_sources
@@ -45,12 +47,17 @@ class Planner:
         for word in overrides:
             if word.lstrip("+").startswith(("paths.run=", "resume=")):
                 raise ConfigError(f"{word} cannot be part of a sweep: each point gets a run directory of its own.")
-        composed = self._composer.compose(overrides)
+        try:
+            composed = self._composer.compose(overrides)
+        except ConfigError as error:
+            explain_unknown_choice(error, overrides)
+            raise
         require_fitting_arch(composed.choices, self._composer.compose)
         allow = composed.values.get("allow")
         check_config(
             composed.values, lambda key: origin(key, overrides), allow=allow if isinstance(allow, list) else []
         )
+        check_graph(composed.values)
         return composed
 
     def plan(self, index: int, overrides: Sequence[str], params: dict[str, str]) -> Point:

@@ -147,8 +147,9 @@ def _results(record: RunRecord) -> str:
     if evaluation is None:
         return f"On the validation set, at the end of training.\n\n{grid(rows)}"
     changes = "".join(f", {cell(k)}={cell(v)}" for k, v in (evaluation.get("changes") or {}).items())
+    examples = evaluation.get("examples")
     head = (
-        f"Measured on {evaluation.get('examples')} examples, with the {cell(evaluation.get('weights'))} "
+        f"Measured on {examples} example{'' if examples == 1 else 's'}, with the {cell(evaluation.get('weights'))} "
         f"weights of step {evaluation.get('step')}{changes}."
     )
     return f"{head}\n\n{grid(rows)}"

@@ -27,7 +27,7 @@ KINDS: dict[Kind, str] = {
 }
 Outcome = Literal["holds", "contradicted", "undecided", "stale", "missing", "not testable"]
 OUTCOMES: dict[Outcome, str] = {
-    "holds": "Paired one-sided tests over seeds, corrected after Holm for all claims of the paper, show it at 5 %.",
+    "holds": "Paired one-sided tests over seeds, corrected after Holm for the paper's tested claims, show it at 5 %.",
     "contradicted": "The same tests show the opposite.",
     "undecided": "Runs exist, but too few or too scattered to decide.",
     "stale": "The code that the runs depend on has changed since.",

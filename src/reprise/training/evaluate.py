@@ -1,4 +1,4 @@
-"""Evaluate a run's checkpoint on held-out data, exactly, on any number of processes."""
+"""Evaluate a run's checkpoint on the test part of its data, exactly, on any number of processes."""
 
 from __future__ import annotations
 

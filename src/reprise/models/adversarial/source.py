@@ -63,7 +63,7 @@ class LabelSource(nn.Module):
         self._laws: tuple[LabelLaw, CausalLaw] | None = None
 
     def learn(self, rows: np.ndarray, true_law: CausalLaw | None) -> None:
-        """Take over the law of training labels (N, n), or for `law` the true one of the same graph."""
+        """Take over the law of training labels (N, n), or for `law` of the data where it is known; fit the graph."""
         law = LabelLaw.of_rows(self.graph.names, rows)
         if self.labels_from == "law":
             same = true_law is not None and set(true_law.graph.names) >= set(self.graph.names)
