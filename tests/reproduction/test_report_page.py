@@ -194,6 +194,11 @@ def test_figures_come_with_interval_n_difference_and_deviations(page: Page) -> N
     assert "Estimated cost: about 3 d on one H100 for 3 seeds." in page.said
 
 
+def test_runs_that_do_not_count_are_counted(page: Page) -> None:
+    assert "set aside 3 re-runs of a run that counts already" in page.said
+    assert "unclaimed 2 runs that no figure or claim names" in page.said
+
+
 def test_what_is_not_known_is_said(page: Page) -> None:
     assert "not recovered" in page.said
     assert "which is which is not sure" in page.said

@@ -226,7 +226,7 @@ class Report:
         records: how many were read.
         rejected: (path, why) of those that could not be.
         set_aside: re-runs of a run that counts already.
-        unclaimed: runs that belong to no experiment.
+        unclaimed: runs of experiments that no figure or claim names, or of none.
         newest: when the newest record was begun, ISO 8601; "" without records.
     """
 

@@ -31,7 +31,7 @@ def header_html(report: Report) -> str:
     if report.set_aside:
         read.append(("set aside", f"{plural(report.set_aside, 're-run')} of a run that counts already"))
     if report.unclaimed:
-        read.append(("unclaimed", f"{plural(report.unclaimed, 'run')} of no experiment"))
+        read.append(("unclaimed", f"{plural(report.unclaimed, 'run')} that no figure or claim names"))
     items = "".join(f"<li><code>{text(path)}</code><span>{text(why)}</span></li>" for path, why in report.rejected)
     title = f"{plural(len(report.rejected), 'record')} could not be read"
     rejected = folded(title, f'<ul class="rejected">{items}</ul>' if items else "", "warning")
